@@ -1,0 +1,63 @@
+"""What can go wrong for a user: one tree, and the exit status that each branch ends with.
+
+VgradError
+├── ConfigError          a setting is unknown, missing, of the wrong type or out of range
+│   └── UnknownNameError     a registry has no entry of that name
+├── DataError            a data set cannot be found, fetched or read
+├── StoreError           a run folder cannot be read or written
+│   └── DamagedFileError     a file in it is cut, flipped, emptied or of another kind
+└── WriteError           the disk failed while a run was being recorded (exit status 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class VgradError(Exception):
+    """Something that the user can mend; its text is the one message that is shown."""
+
+    exit_status = 2
+
+
+class ConfigError(VgradError):
+    """A setting is unknown, missing, of the wrong type or out of range."""
+
+
+class UnknownNameError(ConfigError):
+    """A registry has no entry of that name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No {kind} is named {name!r}.{did_you_mean(name, known)}")
+
+
+class DataError(VgradError):
+    """A data set cannot be found, fetched or read."""
+
+
+class StoreError(VgradError):
+    """A run folder cannot be read or written."""
+
+
+class DamagedFileError(StoreError):
+    """A file of a run is cut, flipped, emptied or of another kind."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be read: {why}.")
+        self.path = path
+
+
+class WriteError(VgradError):
+    """The disk failed while a run was being recorded; what was flushed before is kept."""
+
+    exit_status = 1
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest match, then everything valid."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{guess} Known: {', '.join(names)}."

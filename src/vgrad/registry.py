@@ -1,0 +1,117 @@
+"""Named entries: what a study varies is declared once, as a documented function.
+
+An entry's docstring is its formula, its keyword-only arguments are its settings, and the facts
+given to the decorator are whatever else the program needs to know about it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from vgrad.errors import UnknownNameError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be chosen by name: a function, with what is known about it.
+
+    Attributes:
+        name: what the user types.
+        function: what is computed.
+        formula: the first paragraph of the function's docstring.
+        settings: the keyword-only arguments with their defaults.
+        source: the paper or the standard work that it is taken from.
+        facts: what else the program needs to know, by name; each registry documents its own.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    formula: str
+    settings: Mapping[str, Any]
+    source: str
+    facts: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["facts"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Registry(Mapping[str, Entry]):
+    """The entries of one kind, in the order in which they were declared.
+
+    Args:
+        kind: the singular that messages use and Hydra's group is named for, `activation`.
+        plural: the name in `vgrad list`, `activations`.
+        facts: the facts that an entry may state, with their defaults.
+        settings: settings that every entry of the kind has, beside its own.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        plural: str,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.plural = plural
+        self._facts = dict(facts or {})
+        self._settings = dict(settings or {})
+        self._entries: dict[str, Entry] = {}
+
+    def entry(
+        self, *, source: str, name: str | None = None, **facts: Any
+    ) -> Callable[[Function], Function]:
+        """Register the decorated function.
+
+        Raises:
+            TypeError: the name is taken, a fact is unknown, or the function has no docstring.
+        """
+
+        def register(function: Function) -> Function:
+            entry_name = name or function.__name__
+            if entry_name in self._entries:
+                raise TypeError(f"The {self.kind} {entry_name!r} is declared twice.")
+            if unknown := facts.keys() - self._facts.keys():
+                raise TypeError(f"{self.kind} {entry_name!r}: unknown facts {sorted(unknown)}.")
+            if not function.__doc__:
+                raise TypeError(f"{self.kind} {entry_name!r} needs a docstring: its formula.")
+            self._entries[entry_name] = Entry(
+                name=entry_name,
+                function=function,
+                formula=" ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split()),
+                settings=self._settings | _keyword_only_defaults(function),
+                source=source,
+                facts=self._facts | facts,
+            )
+            return function
+
+        return register
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._entries) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _keyword_only_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

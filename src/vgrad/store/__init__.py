@@ -1,0 +1,41 @@
+"""What runs leave on disk: written so that a kill loses nothing, read so that damage is noticed.
+
+The names are imported when they are first used: listing runs needs neither pandas nor pyarrow.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
+
+if TYPE_CHECKING:
+    from vgrad.store.columns import LAYER_COLUMNS, STEP_COLUMNS
+    from vgrad.store.document import decode, dumps, encode
+    from vgrad.store.frames import Frames, load
+    from vgrad.store.run_file import RunFile, find_runs, read_run, read_runs
+    from vgrad.store.writer import RunWriter
+else:
+    __getattr__, __dir__, _ = lazy.attach(
+        __name__,
+        submod_attrs={
+            "columns": ["LAYER_COLUMNS", "STEP_COLUMNS"],
+            "document": ["decode", "dumps", "encode"],
+            "frames": ["Frames", "load"],
+            "run_file": ["RunFile", "find_runs", "read_run", "read_runs"],
+            "writer": ["RunWriter"],
+        },
+    )
+
+__all__ = [
+    "LAYER_COLUMNS",
+    "STEP_COLUMNS",
+    "Frames",
+    "RunFile",
+    "RunWriter",
+    "decode",
+    "dumps",
+    "encode",
+    "find_runs",
+    "load",
+    "read_run",
+    "read_runs",
+]

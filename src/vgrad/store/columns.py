@@ -1,0 +1,57 @@
+"""What a run records: the columns of its two tables, and the files that hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LAYER_COLUMNS = (
+    "preact_mean",
+    "preact_var",
+    "preact_ms",
+    "act_mean",
+    "act_var",
+    "delta_rms",
+    "weight_grad_norm",
+    "bias_grad_norm",
+    "weight_norm",
+    "update_ratio",
+    "gate_ms",
+    "saturated",
+    "dead",
+    "sign_coherence",
+    "correlation",
+    "lost_updates",
+)
+STEP_COLUMNS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "grad_norm")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One of a run's tables.
+
+    Attributes:
+        name: what its files are named for.
+        keys: what tells its rows apart within a run.
+        columns: what was measured, float64 each.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def journal(self) -> str:
+        """The file that its records go to while the run lives: an Arrow IPC stream."""
+        return f"{self.name}.arrow"
+
+    @property
+    def parquet(self) -> str:
+        """The file that it is when the run has ended."""
+        return f"{self.name}.parquet"
+
+
+LAYERS = Table("layers", ("step", "layer"), LAYER_COLUMNS)
+STEPS = Table("steps", ("step",), STEP_COLUMNS)
+TABLES = (LAYERS, STEPS)
+DOCUMENT = "run.json"
+LOCK = ".lock"

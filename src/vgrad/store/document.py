@@ -1,0 +1,154 @@
+"""run.json: what a run was made from and what came of it, as JSON that every parser takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vgrad.errors import DamagedFileError, StoreError
+from vgrad.store.columns import DOCUMENT, TABLES
+from vgrad.store.disk import aside, read_file, writing
+
+FORMAT = 1  # raised when older programs could no longer read what a run leaves
+RUNNING = "running"
+ENDS = ("completed", "diverged", "interrupted", "failed")
+SEAL = "sha256"
+NOT_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+LARGEST = 4 << 20  # bytes
+DEEPEST = 12  # objects within objects
+
+
+def encode(value: Any) -> Any:
+    """Plain data that JSON can hold: NaN and infinity become `"nan"`, `"inf"`, `"-inf"`.
+
+    Mappings become dicts, tuples lists, numpy's numbers Python's, and anything else its text.
+    """
+    if isinstance(value, Mapping):
+        return {encode(str(key)): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, bool | int | None):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if hasattr(value, "tolist"):
+        return encode(value.tolist())
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def decode(value: Any) -> Any:
+    """What `encode` was given, for values none of whose texts is `nan`, `inf` or `-inf`."""
+    if isinstance(value, dict):
+        return {key: decode(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    return NOT_NUMBERS.get(value, value) if isinstance(value, str) else value
+
+
+def dumps(value: Any) -> str:
+    """The value as valid JSON text, ending in a line feed."""
+    return json.dumps(encode(value), allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Write run.json whole: a reader sees the one before or this one.
+
+    Returns:
+        What it holds: the document, encoded and sealed.
+
+    Raises:
+        StoreError, WriteError: it cannot be written.
+    """
+    path = folder / DOCUMENT
+    sealed: dict[str, Any] = encode(document)
+    sealed[SEAL] = _seal(sealed)
+    with writing(path), aside(path) as file:
+        file.write(dumps(sealed).encode())
+    return sealed
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The folder's run.json, checked.
+
+    Raises:
+        DamagedFileError: it is missing, or not what vgrad writes.
+        StoreError: a newer vgrad wrote it.
+    """
+    path = folder / DOCUMENT
+    try:
+        document: Any = json.loads(read_file(path, LARGEST), parse_constant=_refuse_constant)
+        _check_values(document)
+    except FileNotFoundError:
+        raise DamagedFileError(path, "it is missing") from None
+    except RecursionError:
+        raise DamagedFileError(path, "it is nested too deeply") from None
+    except ValueError as error:  # JSON or UTF-8
+        raise DamagedFileError(path, f"it is not what vgrad writes ({error})") from None
+    if wrong := _wrong_field(document):
+        raise DamagedFileError(path, f"it is not what vgrad writes ({wrong})")
+    if document["format"] > FORMAT:
+        raise StoreError(
+            f"{path} has format {document['format']}: a newer vgrad wrote it, "
+            f"and this one reads formats up to {FORMAT}."
+        )
+    return dict(document)
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of all but the seal itself: without it a flipped bit is another number."""
+    rest = {key: value for key, value in document.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Refuse what would break its readers: texts that cannot be printed, numbers of any size."""
+    if depth > DEEPEST:
+        raise RecursionError
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_values(key, depth)
+            _check_values(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_values(item, depth + 1)
+    elif isinstance(value, str):
+        value.encode()
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError("a whole number has more than 64 bits")
+
+
+def _wrong_field(document: Any) -> str | None:
+    """The first field that is missing or of the wrong kind."""
+    if not isinstance(document, dict):
+        return "no object"
+    if type(document.get("format")) is not int or document["format"] < 1:
+        return "no `format`"
+    if document["format"] > FORMAT:
+        return None
+    run_id = document.get("run_id")
+    if not (isinstance(run_id, str) and re.fullmatch(r"[\w.-]{1,64}", run_id, re.ASCII)):
+        return "no `run_id`"
+    if document.get("status") not in (RUNNING, *ENDS):
+        return "no `status`"
+    for field in ("config", "summary", "timings", "files"):
+        if not isinstance(document.get(field), dict):
+            return f"no `{field}`"
+    if document.get(SEAL) != _seal(document):
+        return "it was changed after it was written"
+    finished = document["status"] != RUNNING
+    if finished and not all(_is_seal(document["files"].get(t.parquet)) for t in TABLES):
+        return "no SHA-256 of a table"
+    return None
+
+
+def _is_seal(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("sha256"), str)

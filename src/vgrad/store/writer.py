@@ -1,0 +1,178 @@
+"""RunWriter: records a run while it lives, and makes its tables when it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from vgrad.errors import StoreError, WriteError
+from vgrad.store import lock
+from vgrad.store.arrays import Flags, Floats
+from vgrad.store.columns import STEP_COLUMNS, TABLES
+from vgrad.store.disk import part_of, sync_folder, writing
+from vgrad.store.document import ENDS, FORMAT, RUNNING, write_document
+from vgrad.store.journal import Journal, Record
+from vgrad.store.table import fold
+
+
+class RunWriter:
+    """The one that writes a run folder, from the run's first step to its end.
+
+    Every record outlives the process as soon as `record` returns. Left by an exception, the run
+    is ended as `failed`; left by Ctrl-C, as `interrupted`.
+
+    Args:
+        folder: where the run is kept; made if need be. What an earlier run left is replaced.
+        run_id: the hash that names what determines the run's result.
+        config: what the run is made from, plain data.
+        about: what else run.json says at its top level, such as versions and device.
+
+    Raises:
+        StoreError: another process writes the folder, or it cannot be written.
+        WriteError: the disk failed.
+    """
+
+    def __init__(
+        self, folder: Path | str, run_id: str, config: Mapping[str, Any], about: Mapping[str, Any]
+    ) -> None:
+        self.folder = Path(folder)
+        self._run_id = run_id
+        self._config, self._about = dict(config), dict(about)
+        self._journals: list[Journal] = []
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = lock.take(self.folder)
+        try:
+            self._begin()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def record(
+        self,
+        step: int,
+        steps: Mapping[str, float | None],
+        layers: Floats | None = None,
+        absent: Flags | None = None,
+    ) -> None:
+        """Write what was measured after `step` updates.
+
+        Args:
+            step: the number of updates so far.
+            steps: the run's row of steps.parquet; a column that is None or left out is null.
+            layers: the rows of layers.parquet, [depth + 1, len(LAYER_COLUMNS)], or None where
+                only the run as a whole was measured. NaN and infinity are data.
+            absent: which of `layers` are null, of the same shape.
+
+        Raises:
+            WriteError: the disk failed; the records before are kept.
+        """
+        assert steps.keys() <= set(STEP_COLUMNS), f"unknown columns in {sorted(steps)}"
+        for_layers, for_steps = self._journals
+        if layers is not None:
+            for_layers.append(_record(step, layers, absent))
+        row = [steps.get(name) for name in STEP_COLUMNS]
+        values = np.array([[0.0 if value is None else value for value in row]])
+        for_steps.append(Record(step, values, np.array([[value is None for value in row]])))
+
+    def finish(
+        self, status: str, summary: Mapping[str, Any], timings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """End the run: the journals become tables, then run.json says how it went.
+
+        Args:
+            status: `completed`, `diverged`, `interrupted` or `failed`.
+            summary: what came of the run.
+            timings: seconds by what they were spent on.
+
+        Returns:
+            What run.json holds.
+
+        Raises:
+            WriteError: the disk failed; the journals stay and are read in the tables' place.
+        """
+        assert status in ENDS, status
+        assert self._journals, "the run has ended"
+        try:
+            seals = {table.parquet: fold(self.folder, table, self._run_id) for table in TABLES}
+            document = write_document(self.folder, self._document(status, summary, timings, seals))
+            self._remove(*(table.journal for table in TABLES))
+        finally:
+            self._let_go()
+        return document
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._journals:
+            return
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        with suppress(StoreError, WriteError):  # the journals stay, and the first error counts
+            self.finish("interrupted" if interrupted else "failed", {}, {})
+
+    def _begin(self) -> None:
+        """Clear what an earlier run left, in the order that leaves no moment of confusion."""
+        self._remove(*(table.journal for table in TABLES))
+        write_document(self.folder, self._document(RUNNING, {}, {}, {}))
+        self._remove(*(table.parquet for table in TABLES))
+        for table in TABLES:
+            self._journals.append(Journal(self.folder, table, self._run_id))
+        self._sync()
+
+    def _document(
+        self,
+        status: str,
+        summary: Mapping[str, Any],
+        timings: Mapping[str, Any],
+        seals: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        document = {
+            "format": FORMAT,
+            "run_id": self._run_id,
+            "status": status,
+            "config": self._config,
+            "timings": timings,
+            "summary": summary,
+            "files": seals,
+        }
+        assert not document.keys() & self._about.keys(), "`about` says what is said already"
+        return {**document, **self._about}
+
+    def _remove(self, *names: str) -> None:
+        """Delete files of ours, with what was left of them half-written."""
+        paths = [self.folder / name for name in names]
+        there = [file for path in paths for file in (path, part_of(path)) if os.path.lexists(file)]
+        for file in there:
+            with writing(file):
+                file.unlink()
+        if there:
+            self._sync()
+
+    def _sync(self) -> None:
+        with writing(self.folder):
+            sync_folder(self.folder)
+
+    def _let_go(self) -> None:
+        for journal in self._journals:
+            journal.close()
+        self._journals = []
+        lock.free(self._lock)
+
+
+def _record(step: int, layers: Floats, absent: Flags | None) -> Record:
+    values = np.asarray(layers, dtype=np.float64)
+    if absent is None:
+        return Record(step, values, np.zeros(values.shape, dtype=np.bool_))
+    return Record(step, np.where(absent, 0.0, values), np.asarray(absent, dtype=np.bool_))

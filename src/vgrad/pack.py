@@ -1,0 +1,226 @@
+"""From a config to a recorded run: what must hold beforehand, the training, and its files."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from vgrad.config import RunConfig, resolved_init, run_id
+from vgrad.diagnose import Profile, describe, summarise
+from vgrad.errors import ConfigError
+from vgrad.parts.datasets import DATASETS, Dataset, load
+from vgrad.parts.losses import LOSSES
+from vgrad.store import LAYER_COLUMNS, RunWriter
+from vgrad.terminal import View
+from vgrad.train import Outcome, Record, Row, train
+
+VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
+WEIGHT_COPIES = 7  # weights, gradients, two of an optimizer's, three of the probe's
+UNIT_COPIES = 4  # z, h, δ and the probe's room
+DELTA = LAYER_COLUMNS.index("delta_rms")
+
+
+def check(config: RunConfig) -> RunConfig:
+    """See whether a run is possible, before a folder is made for it.
+
+    Returns:
+        the config with its device named and its epochs counted in steps.
+
+    Raises:
+        VgradError: what is in the way: device, data, a loss that does not fit, too small a machine.
+    """
+    device = _device(config.device)
+    if config.dtype == "float64" and device == "mps":
+        raise ConfigError("device=mps has no float64; dtype=float32 it has, and device=cpu both.")
+    _check_loss(config)
+    data = load(config.data.name, config.data.settings)
+    examples = len(data.train_x)
+    if config.batch_size > examples:
+        raise ConfigError(
+            f"batch_size={config.batch_size} is more than the {examples} training examples "
+            f"of data={config.data.name}."
+        )
+    _check_memory(config, data)
+    if config.epochs is None:
+        return replace(config, device=device)
+    steps = math.ceil(config.epochs * (examples // config.batch_size))
+    return replace(config, device=device, steps=steps)
+
+
+def execute(
+    config: RunConfig, folder: Path, view: View, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
+    """Train one run, record it in `folder`, and show it.
+
+    Args:
+        config: as `check` returned it.
+        folder: where its files go; made if need be.
+        view: is shown the run while it trains, and the words at its end.
+        should_stop: asked before every update.
+
+    Returns:
+        what run.json holds.
+
+    Raises:
+        StoreError: the folder cannot be written.
+        WriteError: the disk failed; what was recorded before is kept.
+    """
+    begun = perf_counter()
+    data = load(config.data.name, config.data.settings)
+    plain = config.plain()
+    with RunWriter(folder, run_id(config), plain, _about(config)) as writer:
+        view.start(plain, folder, config.steps)
+        minutes = _Minutes(writer, view)
+        outcome = train([config], data, minutes.take, view.step, should_stop)[0]
+        summary = _summary(config, data, minutes, outcome)
+        timings = {"total_s": perf_counter() - begun, "recording_s": minutes.seconds}
+        document = writer.finish(outcome.status, summary, timings)
+    view.finish(document, describe(plain, summary, minutes.first, minutes.last))
+    return document
+
+
+def _summary(
+    config: RunConfig, data: Dataset, minutes: _Minutes, outcome: Outcome
+) -> dict[str, Any]:
+    summary = summarise(
+        minutes.first,
+        minutes.last,
+        minutes.rows,
+        config.depth,
+        outcome.status,
+        chance=None if data.classes is None else 1.0 / data.classes,
+    )
+    summary |= {"last_step": outcome.updates, "resolved_init": resolved_init(config).name}
+    if outcome.status == "diverged":
+        summary |= {"first_bad_step": outcome.updates, "first_bad_layer": outcome.bad_layer}
+    return summary
+
+
+class _Minutes:
+    """Passes records on to the files and the view, and keeps of them what the summary needs.
+
+    Attributes:
+        seconds: spent on writing and showing.
+    """
+
+    def __init__(self, writer: RunWriter, view: View) -> None:
+        self.seconds = 0.0
+        self._writer, self._view = writer, view
+        self._first: Record | None = None
+        self._last: Record | None = None
+        self._rows: dict[str, Row] = {}
+
+    @property
+    def first(self) -> Profile | None:
+        """The layers at step 0, None if they were not recorded."""
+        return _profile(self._first)
+
+    @property
+    def last(self) -> Profile | None:
+        """The layers at the last record, None if there is none."""
+        return _profile(self._last)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The first row, the best and the last evaluation, and the last row, each once."""
+        rows = {row["step"]: row for row in self._rows.values()}
+        return sorted(rows.values(), key=lambda row: row["step"] or 0)
+
+    def take(self, record: Record) -> None:
+        """Write one record, show it, and keep it if it counts."""
+        begun = perf_counter()
+        self._writer.record(record.step, record.steps, record.layers, record.absent)
+        self._keep_row({"step": record.step, **record.steps})
+        deltas: Sequence[float] = ()
+        if record.layers is not None:
+            deltas = record.layers[:, DELTA].tolist()
+            self._last = record
+            if record.step == 0:
+                self._first = record
+        self._view.record(record.step, record.steps, deltas)
+        self.seconds += perf_counter() - begun
+
+    def _keep_row(self, row: Row) -> None:
+        """Keep a handful of rows, so that memory does not grow with the steps."""
+        self._rows.setdefault("first", row)
+        self._rows["last"] = row
+        if row["val_loss"] is None:
+            return
+        self._rows["evaluated"] = row
+        best = self._rows.setdefault("best", row)
+        if (row["val_accuracy"] or 0.0) > (best["val_accuracy"] or 0.0):
+            self._rows["best"] = row
+
+
+def _profile(record: Record | None) -> Profile | None:
+    if record is None or record.layers is None or record.absent is None:
+        return None
+    values = record.layers.astype(object)
+    values[record.absent] = None
+    return {name: values[:, index].tolist() for index, name in enumerate(LAYER_COLUMNS)}
+
+
+def _device(wanted: str) -> str:
+    """The device to train on, `auto` being the fastest that is there."""
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if count := torch.cuda.device_count():
+        there = ["cuda", *(f"cuda:{index}" for index in range(count)), *there]
+    if wanted == "auto":
+        return there[0]
+    if wanted not in there:
+        raise ConfigError(f"device={wanted} is not there. This machine has: {', '.join(there)}.")
+    return wanted
+
+
+def _check_loss(config: RunConfig) -> None:
+    task = DATASETS[config.data.name].task
+    if task not in LOSSES[config.loss.name].tasks:
+        fitting = [f"loss={name}" for name, entry in LOSSES.items() if task in entry.tasks]
+        raise ConfigError(
+            f"loss={config.loss.name} does not fit data={config.data.name}, a {task} task. "
+            f"What fits: {', '.join(fitting)}."
+        )
+
+
+def _check_memory(config: RunConfig, data: Dataset) -> None:
+    """Refuse what this machine's memory cannot hold, rather than let it be killed."""
+    hidden, depth = config.width, config.depth
+    weights = depth and data.input_dim * hidden + (depth - 1) * hidden**2
+    weights += (hidden if depth else data.input_dim) * data.output_dim
+    units = config.batch_size * (depth * hidden + data.input_dim + data.output_dim)
+    bytes_each = 8 if config.dtype == "float64" else 4
+    needed = (WEIGHT_COPIES * weights + UNIT_COPIES * units) * bytes_each
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > has:
+        raise ConfigError(
+            f"depth={depth} width={hidden} batch_size={config.batch_size} needs some "
+            f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
+        )
+
+
+def _about(config: RunConfig) -> dict[str, Any]:
+    """When and with what a run is made, for its run.json."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": _device_name(config.device),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), **{v: version(v) for v in VERSIONED}},
+    }
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()})"

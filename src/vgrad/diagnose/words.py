@@ -1,0 +1,348 @@
+"""A run in a few plain sentences, the same on the terminal and on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vgrad.diagnose.summary import (
+    HEALTHY,
+    ILL,
+    Profile,
+    decades,
+    hidden,
+    is_size,
+    loss_fell,
+    value_of,
+)
+
+AT_CHANCE = 0.07  # of the way from chance to perfect: what noise can do
+ALIKE = 0.999  # mean cosine between two examples
+SATURATED = 0.65  # share over all layers; a rectifier has some 0.5 when it is well
+SPREAD = 10  # times that the variance of the activations may change on the way forward
+DEAD = 0.5  # share of one layer's units
+COPING_DEPTH = 1.5  # decades that a depth which is suggested may lose
+
+RECTIFIERS = ("relu", "leaky_relu")
+UNSCALED_INITS = ("normal", "uniform", "constant", "zeros")
+
+
+def describe(
+    config: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    first: Profile | None,
+    last: Profile | None,
+) -> list[str]:
+    """A run in a few plain sentences.
+
+    What became of the gradient, of the activations and of the learning; how the run ended, if
+    early; and what to try, where there is good reason to expect that it helps.
+
+    Args:
+        config: the run's settings as nested plain data (`RunConfig.plain`).
+        summary: what `summarise` returned.
+        first: the layers at step 0, None if they were not recorded.
+        last: the layers at the last record.
+    """
+    depth = int(config["depth"])
+    return [
+        *_words_on_divergence(summary),
+        *_words_on_gradient(config, summary, first, depth),
+        *_words_on_activations(first, last, depth),
+        *_words_on_learning(summary),
+        *_words_on_early_end(summary),
+        *_words_on_remedy(config, summary, depth),
+    ]
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number for people, to two significant digits: 0.24, 3e-13, 920, 1.2e6, inf."""
+    if not math.isfinite(value):
+        return str(value)
+    scientific = f"{value:.{digits - 1}e}"
+    if value == 0 or 1e-3 <= abs(float(scientific)) < 1e4:
+        return f"{float(scientific):.{digits + 2}g}"
+    mantissa, exponent = scientific.split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with at most one decimal: 95.3 %, 10 %."""
+    return f"{100 * share:.1f}".removesuffix(".0") + " %" if math.isfinite(share) else str(share)
+
+
+def name_of(config: Mapping[str, Any], kind: str) -> str:
+    """The entry chosen for `activation`, `init` …, whether it is given bare or with settings."""
+    chosen = config.get(kind)
+    return str(chosen.get("name", "")) if isinstance(chosen, Mapping) else str(chosen or "")
+
+
+def _words_on_divergence(summary: Mapping[str, Any]) -> list[str]:
+    if summary["status"] != "diverged":
+        return []
+    step, layer = summary.get("first_bad_step"), summary.get("first_bad_layer")
+    when = "" if step is None else f" at step {step}"
+    where = "" if layer is None else f", first in layer {layer}"
+    return [f"It diverged{when}: numbers became infinite or undefined{where}."]
+
+
+def _words_on_gradient(
+    config: Mapping[str, Any], summary: Mapping[str, Any], first: Profile | None, depth: int
+) -> list[str]:
+    if depth == 0:
+        return ["There is no hidden layer that the gradient would have to cross."]
+    if first is None:
+        return ["The layers were not recorded, so nothing is known about the gradient."]
+    start, slope = summary["reach"], summary["grad_decay"]
+    if start is None:
+        return ["The error signal at the start cannot be measured: it is zero or not a number."]
+    deltas = hidden(first, "delta_rms", depth)
+    if not any(deltas):
+        return ["No error signal reaches the hidden layers: at the start it is exactly 0 in all."]
+    if depth == 1:
+        return ["There is one hidden layer, so the gradient has no depth to cross."]
+    pace = _pace(start, slope)
+    arrival = _arrival(start, deltas, config["dtype"])
+    return [_sentence(f"{pace}; {arrival}" if pace else arrival), *_words_on_change(summary, depth)]
+
+
+def _pace(start: float, slope: float | None) -> str:
+    """What each layer does to the error signal, on its way from the output to the input."""
+    change = decades(start)
+    if change is None or slope is None:
+        return ""
+    if abs(change) < 1:
+        return "the error signal keeps its order of magnitude on the way back"
+    if change * slope < 0:
+        return ""
+    factor = 10**slope
+    if factor < 1:
+        return f"each layer towards the input keeps {_share(factor)} of the error signal"
+    times = number(factor, digits=3 if factor < 1.1 else 2)
+    return f"each layer towards the input multiplies the error signal by {times}"
+
+
+def _arrival(start: float, deltas: Sequence[float | None], dtype: str) -> str:
+    """What layer 1 gets of the error signal."""
+    depth = len(deltas)
+    if 0 < start < math.inf:
+        return f"layer 1 of {depth} gets {_multiple(start, depth)}"
+    held = [layer for layer, delta in enumerate(deltas, 1) if is_size(delta)]
+    lost = min(held, default=depth + 1) - 1
+    layers = "in layer 1" if lost == 1 else f"in layers 1 to {lost}"
+    side = "below" if start == 0 else "beyond"
+    return f"{layers} of {depth} the signal is {side} what {dtype} can hold"
+
+
+def _words_on_change(summary: Mapping[str, Any], depth: int) -> list[str]:
+    """What training did to the reach of the gradient, where it went from well to ill or back."""
+    start, end = (decades(summary[key]) for key in ("reach", "final_reach"))
+    if start is None or end is None:
+        return []
+    was_ill, is_ill = abs(start) >= ILL, abs(end) >= ILL
+    if is_ill == was_ill or (was_ill and abs(end) > HEALTHY):
+        return []
+    after = f"After {_count(summary['last_step'], 'step')}"
+    if math.isinf(end):
+        return [f"{after} {'nothing' if end < 0 else 'infinity'} arrives in layer 1."]
+    mended = ": training has mended it" if was_ill else ""
+    return [f"{after} layer 1 gets {_multiple(summary['final_reach'], depth)}{mended}."]
+
+
+def _words_on_activations(first: Profile | None, last: Profile | None, depth: int) -> list[str]:
+    """The two gravest things that became of the signal, or that nothing did."""
+    if depth == 0 or first is None:
+        return []
+    latest = last if last and _finite(last, "preact_ms", depth) is not None else first
+    remarks = [
+        *_words_on_dead_units(latest, depth),
+        *_words_on_likeness(first, latest, depth),
+        *_words_on_saturation(latest, depth),
+        *_words_on_spread(first, depth),
+    ]
+    near, far = (_finite(first, "act_var", layer) for layer in (1, depth))
+    if not remarks and near is not None and far is not None and depth > 1:
+        remarks = [
+            "The activations keep their spread on the way forward: "
+            f"variance {number(near)} in layer 1, {number(far)} in layer {depth}."
+        ]
+    return remarks[:2]
+
+
+def _words_on_spread(first: Profile, depth: int) -> list[str]:
+    near, far = (_finite(first, "act_var", layer) for layer in (1, depth))
+    if not near or far is None or 1 / SPREAD < far / near < SPREAD:
+        return []
+    verb, becomes = ("fade", "shrinks") if far < near else ("grow", "rises")
+    mean = _finite(first, "act_mean", depth)
+    around = "" if mean is None else f", around a mean of {number(mean)}"
+    return [
+        f"The activations {verb} on the way forward: their variance {becomes} from "
+        f"{number(near)} in layer 1 to {number(far)} in layer {depth}{around}."
+    ]
+
+
+def _words_on_likeness(first: Profile, latest: Profile, depth: int) -> list[str]:
+    start, end = (_finite(profile, "correlation", depth) for profile in (first, latest))
+    if start is not None and start >= ALIKE:
+        parted = end is not None and end < ALIKE
+        training = f"; training has parted them ({end:.2g})" if parted else ""
+        return [
+            "Depth makes all inputs alike: the mean cosine between the activations of two "
+            f"examples is {start:.4f} in layer {depth}{' at the start' if parted else ''}"
+            f"{training}."
+        ]
+    if end is not None and end >= ALIKE:
+        return [
+            "Training has made all inputs alike: the mean cosine between the activations of two "
+            f"examples is {end:.4f} in layer {depth}."
+        ]
+    return []
+
+
+def _words_on_saturation(latest: Profile, depth: int) -> list[str]:
+    shares = [v for v in hidden(latest, "saturated", depth) if v is not None and math.isfinite(v)]
+    if not shares or (mean := sum(shares) / len(shares)) < SATURATED:
+        return []
+    return [
+        f"{percent(mean)} of the activations are saturated: "
+        "there their slope is under 5 % of its largest, and little gradient passes."
+    ]
+
+
+def _words_on_dead_units(latest: Profile, depth: int) -> list[str]:
+    shares = [v or 0.0 for v in hidden(latest, "dead", depth)]
+    worst = max(shares, default=0.0)
+    if not worst >= DEAD:
+        return []
+    layer = shares.index(worst) + 1
+    if worst == 1:
+        return [f"Layer {layer} is dead: no example opens any of its units, so nothing passes."]
+    return [f"{percent(worst)} of the units of layer {layer} are dead: no example opens them."]
+
+
+def _words_on_learning(summary: Mapping[str, Any]) -> list[str]:
+    if summary["last_step"] == 0 or summary["status"] == "diverged":
+        return []
+    final, best = summary["final_val_accuracy"], summary["best_val_accuracy"]
+    chance = summary.get("chance")
+    if final is None or best is None:
+        return _words_on_loss(summary)
+    if chance is None:
+        return [f"Validation accuracy is {percent(final)} at the end, {percent(best)} at best."]
+    if _at_chance(best, chance):
+        return [f"{_stuck(summary, chance)}{_reason(summary)}."]
+    if _at_chance(final, chance):
+        return [
+            f"Validation accuracy fell back to chance ({percent(chance)}) from {percent(best)}."
+        ]
+    at_best = "" if best == final else f", {percent(best)} at best"
+    return [f"Validation accuracy is {percent(final)}{at_best} (chance is {percent(chance)})."]
+
+
+def _words_on_loss(summary: Mapping[str, Any]) -> list[str]:
+    before, after = summary["initial_train_loss"], summary["final_train_loss"]
+    if before is None or after is None:
+        return []
+    validation = summary["final_val_loss"]
+    beside = "" if validation is None else f"; the validation loss is {number(validation)}"
+    return [f"The training loss went from {number(before)} to {number(after)}{beside}."]
+
+
+def _at_chance(accuracy: float, chance: float) -> bool:
+    return accuracy <= chance + AT_CHANCE * (1 - chance)
+
+
+def _stuck(summary: Mapping[str, Any], chance: float) -> str:
+    training = summary["final_train_accuracy"]
+    if loss_fell(summary) and training is not None and not _at_chance(training, chance):
+        return (
+            f"It fits what it trains on ({percent(training)}), but validation accuracy stays at "
+            f"chance ({percent(chance)})"
+        )
+    return f"Validation accuracy stays at chance ({percent(chance)})"
+
+
+def _reason(summary: Mapping[str, Any]) -> str:
+    if loss_fell(summary):
+        return ""
+    if summary["verdict"] == "vanishing":
+        return ": the layers near the input get almost no signal to learn from"
+    if summary["verdict"] == "healthy":
+        return ", but not for want of a gradient: look at the learning rate and the steps"
+    return ""
+
+
+def _words_on_early_end(summary: Mapping[str, Any]) -> list[str]:
+    early = {"interrupted": "was interrupted", "failed": "failed"}.get(summary["status"])
+    after = _count(summary["last_step"], "step")
+    return [f"It {early} after {after}; what was recorded is kept."] if early else []
+
+
+def _words_on_remedy(
+    config: Mapping[str, Any], summary: Mapping[str, Any], depth: int
+) -> list[str]:
+    start = decades(summary["reach"])
+    if summary["verdict"] in ("vanishing", "exploding"):
+        ill = start is not None and abs(start) > HEALTHY
+        return _initial_remedy(config, summary, depth, start) if ill and start else []
+    if summary["verdict"] != "diverged":
+        return []
+    if start is not None and start > HEALTHY:
+        return _initial_remedy(config, summary, depth, start)
+    optimizer = config.get("optimizer")
+    rate = optimizer.get("lr") if isinstance(optimizer, Mapping) else None
+    return [f"Try a smaller step: optimizer.lr={number(rate / 10)}."] if rate else []
+
+
+def _initial_remedy(
+    config: Mapping[str, Any], summary: Mapping[str, Any], depth: int, change: float
+) -> list[str]:
+    """What to type when the gradient is ill at step 0, before any training."""
+    activation = name_of(config, "activation")
+    init = str(summary.get("resolved_init") or name_of(config, "init"))
+    he = init.startswith("he_")
+    if init in UNSCALED_INITS:
+        return ["Try init=matched: weights scaled to the width, as the activation asks for."]
+    if activation in RECTIFIERS and not he:
+        return ["Try init=he_normal: it makes up for the half that a rectifier cuts off."]
+    if change > 0:
+        smaller = he and activation not in RECTIFIERS
+        return ["Try init=lecun_normal: smaller weights."] if smaller else []
+    fewer = _coping_depth(summary["grad_decay"])
+    fewer_layers = f"fewer layers: depth={fewer}" if fewer and fewer < depth else ""
+    other = "" if activation == "selu" else "activation=selu init=lecun_normal"
+    choices = ", or ".join(filter(None, (other, fewer_layers)))
+    return [f"Try {choices}."] if choices else []
+
+
+def _coping_depth(slope: float | None) -> int | None:
+    return 1 + int(COPING_DEPTH / -slope) if slope is not None and slope < 0 else None
+
+
+def _share(share: float) -> str:
+    if share < 1e-3:
+        return number(share)
+    return f"{number(100 * share, digits=3 if share > 0.98 else 2)} %"
+
+
+def _multiple(ratio: float, layer: int) -> str:
+    """How much that is: `24 % of what layer 20 gets`, `as much as layer 20`."""
+    if number(ratio) == "1":
+        return f"as much as layer {layer}"
+    size = f"{_share(ratio)} of" if ratio < 1 else f"{number(ratio)} times"
+    return f"{size} what layer {layer} gets"
+
+
+def _sentence(clauses: str) -> str:
+    return f"{clauses[0].upper()}{clauses[1:]}."
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _finite(profile: Profile, column: str, layer: int) -> float | None:
+    value = value_of(profile, column, layer)
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,75 @@
+"""A run as plain lines, for pipes and logs: some ten a run, without control characters."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from vgrad.diagnose import number, reach
+from vgrad.terminal.lines import commands, heading, headline, literal, measures
+from vgrad.terminal.view import SilentView
+
+LINES = 10
+
+
+class PlainView(SilentView):
+    """Writes a line whenever a tenth of the steps is done.
+
+    A reader that goes away (`vgrad run | head -1`) ends the talk, not the run.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._latest: dict[str, Any] = {}
+        self._next = self._silence = 0
+
+    def start(self, config: Mapping[str, Any], folder: Path, steps: int) -> None:
+        """Write what is trained."""
+        self._began = time.monotonic()
+        self._folder = folder
+        self._steps = steps
+        self._depth = int(config["depth"])
+        self._tenth = max(1, -(-steps // LINES))
+        self._silence = self._tenth
+        self._write(f"{literal(str(config['name']))}: {heading(config, steps)}")
+
+    def step(self, step: int) -> None:
+        """Write a bare line if no record has come for long."""
+        if step >= self._silence:
+            self._report(step, "")
+
+    def record(
+        self, step: int, steps: Mapping[str, Any], delta_rms: Sequence[float | None]
+    ) -> None:
+        """Write what was measured, if a line is due."""
+        self._latest |= {column: value for column, value in steps.items() if value is not None}
+        if step < self._next:
+            return
+        parts = [f"{name} {value}" for name, value in measures(self._latest).items()]
+        share = reach({"delta_rms": delta_rms}, self._depth)
+        if share is not None and self._depth > 1:
+            parts.append(f"layer 1 gets {number(share)} of layer {self._depth}'s error signal")
+        self._report(step, "  " + "  ".join(parts))
+
+    def finish(self, run: Mapping[str, Any], words: Sequence[str]) -> None:
+        """Write how it ended, the words, and where the files are."""
+        self._write(headline(run, time.monotonic() - self._began))
+        for sentence in words:
+            self._write(literal(sentence))
+        for label, text in commands(self._folder).items():
+            self._write(f"{label + ':':<8}{text}")
+
+    def _report(self, step: int, rest: str) -> None:
+        self._write(f"step {step:>{len(str(self._steps))}}/{self._steps}{rest}")
+        self._next = (step // self._tenth + 1) * self._tenth
+        self._silence = self._next + self._tenth
+
+    def _write(self, line: str) -> None:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            print(line.encode(encoding, "replace").decode(encoding), file=self._stream, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())

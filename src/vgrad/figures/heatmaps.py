@@ -1,0 +1,184 @@
+"""Heat maps over step and layer: how the layers change while the run is trained."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from vgrad.figures.lines import layer_ticks
+from vgrad.figures.quantities import BY_LAYER, Quantity, numbers
+from vgrad.figures.scale import Numbers, Scale, special
+from vgrad.figures.style import INK, MUTED, RAIL, Sheet, styled
+
+SIZES, SIGNED = "viridis", "PuOr_r"
+HATCHES = {"NaN": "xxxx", "∞": "////", "−∞": "\\\\\\\\", "0": "----"}
+MOST_STEPS = 400  # columns of an image; more are thinned, the last one kept
+MOST_LABELS = 6
+MAP_WIDTH = 0.82  # of a panel; the rest is for the scale of colours
+NOTHING = (0.0, 0.0, 0.0, 0.0)  # transparent: not recorded
+
+
+@styled
+def heatmaps(layers: pd.DataFrame, title: str = "") -> Sheet:
+    """The four quantities of one run over step × layer.
+
+    Records are dense at the start and sparse later; each gets a column of the same width, and
+    the ticks say which step it was.
+
+    Args:
+        layers: the rows of one run of `layers.parquet`.
+        title: a heading.
+    """
+    figure = Sheet(len(BY_LAYER), title)
+    for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
+        _draw(axes, layers, quantity)
+    return figure
+
+
+def _draw(axes: Axes, layers: pd.DataFrame, quantity: Quantity) -> None:
+    deepest = int(layers["layer"].max())
+    if quantity.of_hidden and deepest > 1:
+        layers = layers[layers["layer"] < deepest]
+    steps, grid, present = _grid(layers, quantity.column)
+    scale = quantity.scale(grid[present])
+    low, high = _ends(scale)
+    colours = mpl.colormaps[SIGNED if low < 0 < high and scale.kind != "log" else SIZES]
+    shares = (scale.place(grid) - low) / (high - low)
+    image = colours(np.nan_to_num(shares))
+    masks = special(grid, scale.kind)
+    image[~present | np.logical_or.reduce(list(masks.values()))] = NOTHING
+    axes.imshow(
+        (255 * image).round().astype(np.uint8),
+        origin="lower",
+        aspect="auto",
+        interpolation="none",
+        extent=(-0.5, len(steps) - 0.5, 0.5, len(grid) + 0.5),
+    )
+    marked = {name: mask & present for name, mask in masks.items() if (mask & present).any()}
+    for name, mask in marked.items():
+        _hatch(axes, mask, name)
+    _label(axes, steps, len(grid), quantity, last="out" if len(grid) == deepest else None)
+    _scale_bar(axes, scale, (low, high), colours)
+    _legend(axes, list(marked))
+
+
+def _ends(scale: Scale) -> tuple[float, float]:
+    """The ends of the colours: symmetric around zero where the values have both signs."""
+    if scale.kind == "log" or not scale.low < 0 < scale.high:
+        return scale.low, scale.high
+    end = max(-scale.low, scale.high)
+    return -end, end
+
+
+def _grid(layers: pd.DataFrame, column: str) -> tuple[list[int], Numbers, NDArray[np.bool_]]:
+    """One column as (recorded steps, values [layers, steps], which of them were recorded)."""
+    steps, columns = np.unique(numbers(layers["step"]), return_inverse=True)
+    kept = np.unique(np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int))
+    places = (numbers(layers["layer"]).astype(int) - 1, columns)
+    grid = np.full((int(layers["layer"].max()), len(steps)), np.nan)
+    present = np.zeros(grid.shape, dtype=bool)
+    grid[places], present[places] = numbers(layers[column]), True
+    return [int(step) for step in steps[kept]], grid[:, kept], present[:, kept]
+
+
+def _hatch(axes: Axes, mask: NDArray[np.bool_], name: str) -> None:
+    """Hatches the cells of a mask."""
+    corners = [
+        [(left, low), (right, low), (right, high), (left, high)]
+        for left, right, low, high in rectangles(mask)
+    ]
+    axes.add_collection(
+        PolyCollection(
+            corners,
+            facecolor=RAIL,
+            edgecolor=MUTED,
+            linewidth=0,
+            hatch=HATCHES[name],
+            gid=f"cells {name}",
+        ),
+        autolim=False,
+    )
+
+
+def rectangles(mask: NDArray[np.bool_]) -> list[tuple[float, float, float, float]]:
+    """Rectangles (left, right, low, high) that cover a mask [layers, steps], few where it is plain.
+
+    Layers are counted from 1, steps from 0; each cell reaches half a unit to every side.
+    """
+    found = []
+    start = 0
+    for end in range(1, len(mask) + 1):
+        if end < len(mask) and (mask[end] == mask[start]).all():
+            continue
+        row = np.concatenate([[False], mask[start], [False]]).astype(int)
+        for left, right in np.flatnonzero(np.diff(row)).reshape(-1, 2) - 0.5:
+            found.append((float(left), float(right), start + 0.5, end + 0.5))
+        start = end
+    return found
+
+
+def _label(axes: Axes, steps: list[int], top: int, quantity: Quantity, *, last: str | None) -> None:
+    axes.set_title(quantity.title)
+    axes.annotate(
+        quantity.axis, (0, 1), (0, 6), "axes fraction", textcoords="offset points", color=MUTED
+    )
+    places = layer_ticks(top)
+    axes.set_yticks(places, [last if last and k == top else str(k) for k in places])
+    axes.set_ylabel("layer  [1 = input side]")
+    chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_LABELS).round().astype(int))
+    axes.set_xticks(chosen, [str(steps[i]) for i in chosen])
+    axes.set_xlabel("training step  [one column a record, not to scale]")
+    axes.spines[:].set_visible(False)
+
+
+def _scale_bar(
+    axes: Axes, scale: Scale, ends: tuple[float, float], colours: mpl.colors.Colormap
+) -> None:
+    """The colours and what they stand for, to the right of the map."""
+    figure, spot = axes.get_figure(root=True), axes.get_position()
+    assert figure is not None
+    width = spot.width
+    axes.set_position((spot.x0, spot.y0, MAP_WIDTH * width, spot.height))
+    left = spot.x0 + (MAP_WIDTH + 0.03) * width
+    bar = figure.add_axes((left, spot.y0, 0.03 * width, spot.height))
+    bar.set_gid(f"{axes.get_gid()}.scale")
+    ramp = (255 * colours(np.linspace(0, 1, 64))).round().astype(np.uint8)
+    low, high = ends
+    bar.imshow(
+        ramp[:, None],
+        origin="lower",
+        aspect="auto",
+        interpolation="none",
+        extent=(0, 1, low, high),
+    )
+    ticks = Scale(scale.kind, low, high, {}).ticks(6)
+    bar.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    bar.set_xticks([])
+    bar.yaxis.tick_right()
+    bar.tick_params(axis="y", length=2, pad=2)
+    bar.spines[:].set_visible(False)
+
+
+def _legend(axes: Axes, names: list[str]) -> None:
+    if not names:
+        return
+    patches = [
+        Patch(facecolor=RAIL, edgecolor=MUTED, hatch=HATCHES[name], linewidth=0, label=name)
+        for name in names
+    ]
+    axes.legend(
+        handles=patches,
+        loc="lower right",
+        bbox_to_anchor=(1 / MAP_WIDTH, 1.08),
+        ncols=len(names),
+        handlelength=1.4,
+        columnspacing=1,
+        handletextpad=0.5,
+        borderaxespad=0.2,
+        labelcolor=INK,
+    )

@@ -1,0 +1,132 @@
+"""One sentence below each figure: what there is to see, with this run's own numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from vgrad.diagnose import number, percent
+from vgrad.report.run import Run, by_layer
+
+
+def headline(run: Run) -> str:
+    """The error signal before training, and the result."""
+    return f"{_error_signal(run, 'first')}, and {_result(run)}."
+
+
+def profiles(run: Run) -> str:
+    """The way back and the way forward."""
+    gradient = _ends(run, "weight_grad_norm", "first")
+    variance = _ends(run, "act_var", "first")
+    if run.depth < 2 or gradient is None or variance is None:
+        return "Each quantity in each layer, at the chosen steps."
+    near, far = gradient
+    first, last = variance
+    return (
+        f"Before training the weight gradient is {number(far)} in layer {run.depth} and "
+        f"{number(near)} in layer 1, while the variance of the activations goes from "
+        f"{number(first)} to {number(last)} on the way forward."
+    )
+
+
+def heatmaps(run: Run) -> str:
+    """What training changed."""
+    before, after = _ends(run, "delta_rms", "first"), _ends(run, "delta_rms", "last")
+    if run.depth == 0 or before is None or after is None:
+        return "Colour is size: where it does not change from left to right, nothing happened."
+    return (
+        "Colour is size, time goes to the right: the error signal of layer 1 is "
+        f"{number(before[0])} at step 0 and {number(after[0])} at step {run.summary['last_step']}."
+    )
+
+
+def curves(run: Run) -> str:
+    """What was learnt."""
+    before, after = run.summary["initial_train_loss"], run.summary["final_train_loss"]
+    if before is None or after is None:
+        return "The loss was not recorded."
+    steps = run.summary["last_step"]
+    return (
+        f"In {steps} step{'' if steps == 1 else 's'} the training loss goes from "
+        f"{number(before, 3)} to {number(after, 3)}, and {_result(run)}."
+    )
+
+
+def compared_headline(runs: Sequence[Run]) -> str:
+    """How to read the lines, and their range."""
+    return f"{_one_line_a_run('The error signal')} {_range_of_reach(runs)}"
+
+
+def before_training(runs: Sequence[Run]) -> str:
+    """How to read the profiles at step 0."""
+    return (
+        "A line that falls towards the left is a gradient that vanishes on its way to the input; "
+        "a variance that falls towards the right is a signal that fades on its way to the output."
+    )
+
+
+def at_the_end(runs: Sequence[Run]) -> str:
+    """How to read the profiles at the last record."""
+    bad = sum(run.summary["status"] == "diverged" for run in runs)
+    which = "the run" if bad == 1 else f"the {bad} runs"
+    marks = f" Marks on a rail are of {which} that diverged." if bad else ""
+    return f"The same at each run's last record: what training has mended, and what not.{marks}"
+
+
+def learning(runs: Sequence[Run]) -> str:
+    """The spread of the results."""
+    results = [r for run in runs if (r := run.summary["final_val_accuracy"]) is not None]
+    if not results:
+        return "Loss on the training batch and in validation, a line for each run."
+    return (
+        f"Validation accuracy ends between {percent(min(results))} and {percent(max(results))}; "
+        "a line that stays level is a run that learns nothing."
+    )
+
+
+def _error_signal(run: Run, when: str) -> str:
+    ends = _ends(run, "delta_rms", when)
+    if run.depth < 2 or ends is None:
+        return "The error signal is drawn by layer"
+    near, far = ends
+    change = "keeps its order of magnitude"
+    if math.isfinite(near) and math.isfinite(far) and near > 0 and far > 0:
+        change = "falls" if near < far / 10 else "grows" if near > 10 * far else change
+    return (
+        f"On its way back from layer {run.depth} to layer 1 the error signal {change} before "
+        f"training ({number(far)} to {number(near)})"
+    )
+
+
+def _result(run: Run) -> str:
+    final, chance = run.summary["final_val_accuracy"], run.summary["chance"]
+    if final is not None:
+        guess = "" if chance is None else f" (chance is {percent(chance)})"
+        return f"validation accuracy ends at {percent(final)}{guess}"
+    loss = run.summary["final_val_loss"]
+    return "there was no validation" if loss is None else f"validation loss ends at {number(loss)}"
+
+
+def _ends(run: Run, column: str, when: str) -> tuple[float, float] | None:
+    """A column's values in layer 1 and in the last hidden layer, at the first or last record."""
+    if run.layers.empty or run.depth == 0:
+        return None
+    step = int(run.layers["step"].agg("min" if when == "first" else "max"))
+    values = by_layer(run.layers, step, column)
+    if not {1, run.depth} <= set(values):
+        return None
+    return values[1], values[run.depth]
+
+
+def _one_line_a_run(what: str) -> str:
+    return f"{what} before training and what was learnt, a line for each run:"
+
+
+def _range_of_reach(runs: Sequence[Run]) -> str:
+    reaches = [r for run in runs if (r := run.summary["reach"]) is not None and math.isfinite(r)]
+    if not reaches:
+        return "nothing is known about their gradients."
+    return (
+        f"layer 1 gets between {number(min(reaches))} and {number(max(reaches))} times the error "
+        "signal of the last hidden layer."
+    )

@@ -1,0 +1,41 @@
+"""The command that repeats a run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+WORDS = {"null", "true", "false", "nan", "inf"}
+
+
+def command(settings: Mapping[str, Any]) -> str:
+    """The shell command with every setting of a run, so that it holds whatever the defaults are.
+
+    Args:
+        settings: flat keys as on the command line; `name` and what is None are left out.
+    """
+    kept = {key: value for key, value in settings.items() if key != "name" and value is not None}
+    typed = [f"{key}={_value(value)}" for key, value in kept.items()]
+    return shlex.join(["vgrad", "run", *typed])
+
+
+def _value(value: Any) -> str:
+    """A value in the grammar of Hydra's overrides."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        plain = BARE.fullmatch(value) and value.lower() not in WORDS
+        return value if plain else _quoted(value)
+    if isinstance(value, list):
+        return f"[{','.join(_value(item) for item in value)}]"
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    """Double quotes, in which Hydra's grammar escapes quotes and the backslashes before them."""
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f'"{escaped}"'

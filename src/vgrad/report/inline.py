@@ -1,0 +1,192 @@
+"""matplotlib's SVG → the inline SVG of a page: one element a panel, its look in classes.
+
+A page that forbids inline styles, recolours its figures for dark screens and lays the panels out
+anew on a telephone needs what matplotlib does not write: classes in place of `style`, ids that
+are the panel's own, and each panel apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+DARK = {
+    "#24292f": "#e6e9ed",
+    "#57606a": "#a3acb7",
+    "#dfe3e8": "#2d343d",
+    "#f2f4f7": "#222931",
+    "#ffffff": "#161b21",
+    "#d98e04": "#efb23c",
+    "#c2417c": "#ef77ad",
+    "#2c3e9e": "#93a4ff",
+    "#8a94a0": "#8a94a0",
+    "#0072b2": "#4fb0ea",
+    "#cc6677": "#e58e9c",
+    "#332288": "#9a92f0",
+    "#117733": "#4cbb74",
+    "#2a9d8a": "#4cc7b4",
+    "#2f8fc9": "#62b6ea",
+    "#882255": "#dd6d9f",
+    "#aa4499": "#d480c6",
+    "#8a8a2b": "#c3c35a",
+    "#7d8590": "#a0a8b2",
+    "#d9731a": "#f0964d",
+    "#4477aa": "#79a9d8",
+    "#a05a2c": "#cf8d60",
+    "#6f4fb0": "#a98be6",
+    "#5b7f3a": "#93b86f",
+    "#b03a4a": "#e07a88",
+}
+NAMESPACE = re.compile(r"\{[^}]*\}")
+COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+REFERENCE = re.compile(r"url\(#([^)]+)\)")
+LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
+FONT = re.compile(r"(?:^|;)\s*font:\s*(?:(\w+)\s+)?([\d.]+px)[^;]*")
+PLACED = ("d", "x", "y", "points")
+NO_TURN = re.compile(r"^rotate\(-?0 ")
+
+
+@dataclass
+class Styles:
+    """The classes that the figures of one page share."""
+
+    classes: dict[str, str] = field(default_factory=dict)
+
+    def name(self, style: str) -> str:
+        """The class of a style; equal styles have one."""
+        plain = _without_font(style)
+        return self.classes.setdefault(plain, f"f{len(self.classes)}")
+
+    def css(self) -> str:
+        """A rule for each class, its colours as variables."""
+        return "\n".join(f".{name}{{{themed(style)}}}" for style, name in self.classes.items())
+
+
+def themed(style: str) -> str:
+    """A style whose colours change on a dark screen."""
+    return COLOUR.sub(lambda match: _variable(match[0]), style)
+
+
+def theme(*, dark: bool) -> str:
+    """The declarations of the variables that `themed` uses."""
+    return "".join(f"--c{c[1:]}:{DARK[c] if dark else c};" for c in DARK)
+
+
+def panels(
+    svg: str, boxes: Mapping[str, tuple[float, float, float, float]], prefix: str, styles: Styles
+) -> list[Element]:
+    """The panels of a figure, an `<svg>` element each.
+
+    Args:
+        svg: what matplotlib wrote.
+        boxes: the place of each panel, id → (x, y, width, height) in points.
+        prefix: what makes the ids of this figure its own on the page.
+        styles: collects the looks.
+    """
+    root = ElementTree.fromstring(svg)
+    for element in root.iter():
+        _clean(element, styles)
+    named = {element.get("id", ""): element for element in root.iter() if element.get("id")}
+    targets = {name: element for name, element in named.items() if element.tag != "g"}
+    return [
+        _panel([named[name] for name in named if name.split(".")[0] == gid], box, targets, prefix)
+        for gid, box in boxes.items()
+    ]
+
+
+def write(element: Element) -> str:
+    """An element as text, fit to stand in HTML."""
+    return ElementTree.tostring(element, encoding="unicode")
+
+
+def _panel(
+    groups: list[Element],
+    box: tuple[float, float, float, float],
+    targets: Mapping[str, Element],
+    prefix: str,
+) -> Element:
+    """The groups of one panel with all that they refer to."""
+    panel = Element("svg", {"viewBox": " ".join(f"{n:.6g}" for n in box), "role": "img"})
+    definitions = ElementTree.SubElement(panel, "defs")
+    gid = groups[0].get("id", "")
+    own = f"{prefix}-{gid}-"
+    wanted = [name for group in groups for name in _references(group)]
+    seen: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in targets and name not in seen:
+            seen.add(name)
+            definitions.append(_copy(targets[name], own, keep_id=True))
+            wanted += _references(targets[name])
+    panel.extend(_copy(group, own) for group in groups)
+    return panel
+
+
+def _copy(element: Element, own: str, *, keep_id: bool = False) -> Element:
+    """A deep copy without ids and definitions, its references made the panel's own."""
+    attributes = {}
+    for name, value in element.attrib.items():
+        if name == "id":
+            if keep_id:
+                attributes[name] = own + value
+        elif name == "href" and value.startswith("#"):
+            attributes[name] = f"#{own}{value[1:]}"
+        else:
+            attributes[name] = REFERENCE.sub(rf"url(#{own}\1)", value)
+    copy = Element(element.tag, attributes)
+    copy.text = element.text if element.tag == "text" else None
+    copy.extend(_copy(child, own) for child in element if child.tag != "defs")
+    return copy
+
+
+def _references(element: Element) -> Iterator[str]:
+    for child in element.iter():
+        for name, value in child.attrib.items():
+            if name == "href" and value.startswith("#"):
+                yield value[1:]
+            yield from REFERENCE.findall(value)
+
+
+def _clean(element: Element, styles: Styles) -> None:
+    """Plain names, short numbers, and a class in place of a style."""
+    element.tag = NAMESPACE.sub("", element.tag)
+    attributes = {NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
+    style = attributes.pop("style", "")
+    if COLOUR.search(attributes.get("fill", "")):
+        style += f"; fill: {attributes.pop('fill')}"
+    if NO_TURN.match(attributes.get("transform", "")):
+        del attributes["transform"]
+    for name in PLACED:
+        if name in attributes:
+            attributes[name] = LONG_NUMBER.sub(r"\1", attributes[name]).replace("\n", "")
+    if style.strip("; "):
+        element_class, clip = _split(style)
+        attributes |= clip
+        attributes["class"] = styles.name(element_class)
+    element.attrib.clear()
+    element.attrib.update(attributes)
+
+
+def _split(style: str) -> tuple[str, dict[str, str]]:
+    """A style without what refers to ids, and that as attributes."""
+    parts = [part.strip() for part in style.split(";") if part.strip()]
+    references = [part for part in parts if REFERENCE.search(part)]
+    rest = "; ".join(part for part in parts if part not in references)
+    pairs = (part.split(":", 1) for part in references)
+    return rest, {name.strip(): value.strip() for name, value in pairs}
+
+
+def _without_font(style: str) -> str:
+    """The size and weight of a font, without its family: a page has its own."""
+    style = FONT.sub(
+        lambda m: f"; font-size: {m[2]}" + (f"; font-weight: {m[1]}" if m[1] else ""), style
+    )
+    parts = [part.strip().replace(": ", ":") for part in style.split(";")]
+    return ";".join(part for part in parts if part and not part.startswith("font-family"))
+
+
+def _variable(colour: str) -> str:
+    return f"var(--c{colour[1:]})" if colour in DARK else colour

@@ -1,0 +1,299 @@
+"""The probe's twin: every column from plain autograd on a plain model, in float64 numpy."""
+
+from __future__ import annotations
+
+import math
+
+import networks
+import numpy as np
+import pytest
+import torch
+
+from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.losses import LOSSES
+from vgrad.probe import Probe
+from vgrad.stack import Nonlinearity, Stack, spans
+from vgrad.store import LAYER_COLUMNS
+from vgrad.update import Update
+
+MEANS = {"preact_mean": "preact_ms", "act_mean": None}
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+
+
+def measure(*configs, data=None, scale=1.0, change=lambda stack: None):
+    """A stack, its weights before and after one update, and the record of that step."""
+    data = data or networks.classification()
+    stack = Stack(configs, data.input_dim, data.output_dim)
+    change(stack)
+    networks.fill(stack, data)
+    models = [networks.sequential(stack, run) for run in range(len(configs))]
+    probe, update = Probe(stack), Update(stack)
+    stack.forward(keep=True)
+    stack.output_error()
+    stack.output_deltas.mul_(scale)
+    stack.backward(kept=True)
+    probe.look()
+    update(1)
+    values, absent = probe.read(updated=True)
+    return stack, models, np.where(absent, np.nan, values), absent
+
+
+def twin(stack, model, run, scale=1.0):
+    """The columns of one run, [L + 1, columns], each as its definition says."""
+    config = stack.configs[run]
+    zs, hs = [], []
+    h = stack.inputs[run]
+    for module in model:
+        if isinstance(module, torch.nn.Linear):
+            zs.append(module(h))
+            zs[-1].retain_grad()
+            h = zs[-1]
+        else:
+            h = module(h)
+            hs.append(h)
+    loss = LOSSES[config.loss.name].function(h, stack.targets[run], **config.loss.settings)
+    (scale * loss.sum()).backward()
+    batch = len(h)
+    linears = [m for m in model if isinstance(m, torch.nn.Linear)]
+    rows = []
+    for index, (z, linear) in enumerate(zip(zs, linears, strict=True)):
+        phi = ACTIVATIONS[config.activation.name], config.activation.settings
+        hidden = index < len(hs)
+        units = unit_columns(z, hs[index] if hidden else z, phi if hidden else None)
+        after = stack.parameters.weights[index][run].T.detach()
+        rows.append(units | weight_columns(linear, after, batch))
+    return np.array([[row[name] for name in LAYER_COLUMNS] for row in rows], dtype=float)
+
+
+def unit_columns(z, h, phi):
+    delta = z.grad.double().numpy()
+    columns = {
+        "preact_mean": z.detach().double().numpy().mean(),
+        "preact_var": z.detach().double().numpy().var(),
+        "preact_ms": (z.detach().double().numpy() ** 2).mean(),
+        "act_mean": h.detach().double().numpy().mean(),
+        "act_var": h.detach().double().numpy().var(),
+        "delta_rms": math.sqrt((delta**2).mean()),
+        "correlation": cosine(h.detach().double().numpy()),
+        "gate_ms": math.nan,
+        "saturated": math.nan,
+        "dead": math.nan,
+    }
+    if phi:
+        entry, settings = phi
+        leaf = z.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(entry.function(leaf, **settings).sum(), leaf)
+        slope = slope.double().abs().numpy()
+        steepest = Nonlinearity.of(spans([networks.Choice(entry.name, settings)])[0]).steepest
+        columns["gate_ms"] = (slope**2).mean()
+        columns["saturated"] = (slope < 0.05 * steepest).mean()
+        columns["dead"] = (slope == 0).all(0).mean()
+    return columns
+
+
+def cosine(h):
+    """Mean cosine over all pairs of different rows that are not 0."""
+    h = h / np.maximum(np.abs(h).max(1, keepdims=True), np.finfo(float).tiny)
+    h = h[h.any(1)]
+    if len(h) < 2:
+        return math.nan
+    h = h / np.linalg.norm(h, axis=1, keepdims=True)
+    pairs = h @ h.T
+    return (pairs.sum() - np.trace(pairs)) / (len(h) * (len(h) - 1))
+
+
+def weight_columns(linear, after, batch):
+    gradient = linear.weight.grad.double().numpy() / batch  # [fan_out, fan_in]
+    weight = linear.weight.detach().double().numpy()
+    change = after.double().numpy() - weight
+    bias = linear.bias
+    live = gradient != 0
+    counts = live.sum(1)
+    signs = np.abs(np.sign(gradient).sum(1))[counts > 0] / counts[counts > 0]
+    norm = np.linalg.norm(weight)
+    return {
+        "weight_grad_norm": np.linalg.norm(gradient),
+        "bias_grad_norm": math.nan
+        if bias is None
+        else np.linalg.norm(bias.grad.double().numpy() / batch),
+        "weight_norm": norm,
+        "update_ratio": np.linalg.norm(change) / norm if norm else math.nan,
+        "sign_coherence": signs.mean() if len(signs) else math.nan,
+        "lost_updates": ((change == 0) & live).sum() / live.sum() if live.any() else math.nan,
+    }
+
+
+def assert_agree(ours, theirs, tolerance):
+    """Relative; the correlation absolute, the means relative to the root mean square."""
+    column = {name: index for index, name in enumerate(LAYER_COLUMNS)}
+    for name, index in column.items():
+        a, b = ours[:, index], theirs[:, index]
+        assert np.array_equal(np.isnan(a), np.isnan(b)), name
+        if name == "correlation":
+            np.testing.assert_allclose(a, b, rtol=0, atol=max(tolerance / 10, 1e-12), err_msg=name)
+        elif name in ("preact_mean", "act_mean"):
+            stem = name.removesuffix("_mean")
+            rms = np.sqrt(theirs[:, column[f"{stem}_var"]] + b**2)
+            assert (np.abs(a - b) <= tolerance * rms).all(), name
+        else:
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_column_agrees_with_plain_autograd(name, dtype, bias):
+    configs = [
+        networks.config(
+            activation=name, depth=5, width=24, seed=seed, dtype=dtype, model__bias=bias
+        )
+        for seed in (1, 2)
+    ]
+    stack, models, values, _ = measure(*configs)
+    for run, model in enumerate(models):
+        assert_agree(values[run], twin(stack, model, run), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_column_agrees_for_every_loss(name, dtype):
+    stack, (model,), values, _ = measure(networks.config(loss=name, dtype=dtype))
+    assert_agree(values[0], twin(stack, model, 0), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_shallow_networks_are_measured_as_well(depth):
+    stack, (model,), values, _ = measure(networks.config(depth=depth, dtype="float64"))
+    assert_agree(values[0], twin(stack, model, 0), 1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-12, 1e12])
+def test_an_error_signal_whose_square_leaves_float32_is_measured(scale):
+    config = networks.config(depth=4, width=24)
+    stack, (model,), values, _ = measure(config, scale=scale)
+    index = [LAYER_COLUMNS.index(n) for n in ("delta_rms", "weight_grad_norm", "bias_grad_norm")]
+    theirs = twin(stack, model, 0, scale=scale)
+    np.testing.assert_allclose(values[0][:, index], theirs[:, index], rtol=1e-5)
+    assert (values[0][:, index[0]] < 1e3 * scale).all()
+
+
+def test_a_forty_layer_sigmoid_net_loses_twenty_decades_and_each_is_right():
+    config = networks.config(activation="sigmoid", init="xavier_normal", depth=40, width=24)
+    stack, (model,), values, _ = measure(config)
+    index = LAYER_COLUMNS.index("delta_rms")
+    theirs = twin(stack, model, 0)[:, index]
+    assert theirs[0] < 1e-20
+    np.testing.assert_allclose(values[0][:, index], theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_activations_whose_squares_leave_float32_are_measured(factor):
+    config = networks.config(
+        activation="relu", init="he_normal", depth=5, width=24, model__bias=False
+    )
+    grow = lambda stack: [w.mul_(factor) for w in stack.parameters.weights]  # noqa: E731
+    stack, (model,), values, _ = measure(config, change=grow)
+    columns = ("preact_var", "preact_ms", "act_var", "correlation", "gate_ms")
+    index = [LAYER_COLUMNS.index(name) for name in columns]
+    theirs = twin(stack, model, 0)
+    np.testing.assert_allclose(values[0][:, index], theirs[:, index], rtol=1e-5)
+
+
+def test_a_variance_far_below_its_squared_mean_keeps_its_digits():
+    config = networks.config(activation="sigmoid", init="normal", init__std=1e-6, depth=3, width=24)
+    stack, (model,), values, _ = measure(config)
+    index = [LAYER_COLUMNS.index(name) for name in ("preact_var", "act_var")]
+    theirs = twin(stack, model, 0)
+    assert (theirs[1, index] < 1e-10).all()
+    np.testing.assert_allclose(values[0][:, index], theirs[:, index], rtol=1e-5)
+
+
+def test_gates_that_are_all_but_shut_are_measured():
+    config = networks.config(activation="sigmoid", init__bias=45.0, depth=3, width=24)
+    stack, (model,), values, _ = measure(config)
+    index = LAYER_COLUMNS.index("gate_ms")
+    slopes = twin(stack, model, 0)[:-1, index]
+    assert (slopes < 1e-30).all()
+    np.testing.assert_allclose(values[0][:-1, index], slopes, rtol=1e-5)
+
+
+def test_dead_layers_are_counted_and_their_correlation_is_null():
+    config = networks.config(activation="relu", init="he_normal", init__bias=-100.0, width=24)
+    stack, (model,), values, absent = measure(config)
+    assert (values[0][:-1, LAYER_COLUMNS.index("dead")] == 1).all()
+    assert absent[0][:-1, LAYER_COLUMNS.index("correlation")].all()
+    assert_agree(values[0], twin(stack, model, 0), 1e-5)
+
+
+def test_zero_weights_have_no_update_ratio_and_no_coherence_where_nothing_moves():
+    stack, (model,), values, absent = measure(networks.config(activation="relu", init="zeros"))
+    assert absent[0][:, LAYER_COLUMNS.index("update_ratio")].all()
+    assert absent[0][:, LAYER_COLUMNS.index("sign_coherence")].all()
+    assert absent[0][:, LAYER_COLUMNS.index("lost_updates")].all()
+    assert_agree(values[0], twin(stack, model, 0), 1e-5)
+
+
+def test_updates_too_small_for_the_format_are_lost_and_counted():
+    stack, (model,), values, _ = measure(networks.config(optimizer__lr=1e-7, width=24))
+    lost = values[0][:, LAYER_COLUMNS.index("lost_updates")]
+    assert (lost > 0.5).all()
+    assert_agree(values[0], twin(stack, model, 0), 1e-5)
+
+
+def test_one_example_has_no_correlation():
+    config = networks.config(batch_size=1)
+    _, _, _, absent = measure(config)
+    assert absent[0][:, LAYER_COLUMNS.index("correlation")].all()
+
+
+def test_with_one_example_all_weights_of_a_relu_unit_move_the_same_way():
+    config = networks.config(
+        activation="relu", init="he_normal", batch_size=1, depth=3, width=32, init__bias=1.0
+    )
+    _, _, values, _ = measure(config)
+    coherence = values[0][:, LAYER_COLUMNS.index("sign_coherence")]
+    np.testing.assert_array_equal(coherence[1:], 1.0)
+
+
+def test_not_a_number_is_a_measurement_and_not_a_null():
+    poison = lambda stack: stack.parameters.weights[1][0].fill_(math.nan)  # noqa: E731
+    _, _, values, absent = measure(networks.config(), change=poison)
+    for name in ("preact_ms", "act_var", "delta_rms", "correlation", "weight_norm"):
+        index = LAYER_COLUMNS.index(name)
+        assert not absent[0][:-1, index].any(), name
+    assert np.isnan(values[0][1:, LAYER_COLUMNS.index("preact_ms")]).all()
+    assert np.isfinite(values[0][0, LAYER_COLUMNS.index("preact_ms")])
+
+
+def test_chunks_of_layers_give_the_same_bits_as_one_piece(monkeypatch):
+    config = networks.config(depth=7, width=24)
+    whole = measure(config)[2]
+    monkeypatch.setattr("vgrad.probe.CHUNK", 2 * 16 * 24)
+    np.testing.assert_array_equal(measure(config)[2], whole)
+
+
+def test_without_an_update_its_columns_are_null():
+    data = networks.classification()
+    stack = Stack([networks.config()], data.input_dim, data.output_dim)
+    networks.fill(stack, data)
+    probe = Probe(stack)
+    stack.forward(keep=True)
+    stack.output_error()
+    stack.backward(kept=True)
+    probe.look()
+    _, absent = probe.read(updated=False)
+    null = {name for i, name in enumerate(LAYER_COLUMNS) if absent[0][:-1, i].all()}
+    assert null == {"update_ratio", "lost_updates"}
+
+
+def test_the_gradient_norm_of_a_run_is_that_of_all_its_weights():
+    data = networks.classification()
+    stack = Stack([networks.config(seed=s) for s in range(2)], data.input_dim, data.output_dim)
+    networks.fill(stack, data)
+    stack.forward(keep=True)
+    stack.output_error()
+    stack.backward(kept=True)
+    norms = Probe(stack).gradient_norms()
+    for run in range(2):
+        expected = math.sqrt(sum(float(g[run].square().sum()) for g in stack.gradients.weights))
+        assert norms[run] == pytest.approx(expected, rel=1e-5)

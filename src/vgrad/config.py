@@ -70,7 +70,7 @@ class RunConfig:
         width: units of each hidden layer.
         steps: updates; where `epochs` is given it is counted from those.
         epochs: passes over the training data, None where `steps` says it.
-        batch_size: examples of one update.
+        batch_size: examples of one update; None for what suits the data, named in their entry.
         seed: what weights, batches and noise are drawn from.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: `float32` or `float64`.
@@ -93,7 +93,7 @@ class RunConfig:
     width: int = 64
     steps: int = 600
     epochs: float | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
     seed: int = 0
     device: str = "auto"
     dtype: str = "float32"

@@ -34,7 +34,7 @@ def check(config: RunConfig) -> RunConfig:
     """See whether a run is possible, before a folder is made for it.
 
     Returns:
-        the config with its device named and its epochs counted in steps.
+        the config with its device and batch size named and its epochs counted in steps.
 
     Raises:
         VgradError: what is in the way: device, data, a loss that does not fit, too small a machine.
@@ -45,16 +45,17 @@ def check(config: RunConfig) -> RunConfig:
     _check_loss(config)
     data = load(config.data.name, config.data.settings)
     examples = len(data.train_x)
-    if config.batch_size > examples:
+    batch = config.batch_size or min(DATASETS[config.data.name].batch_size, examples)
+    if batch > examples:
         raise ConfigError(
-            f"batch_size={config.batch_size} is more than the {examples} training examples "
+            f"batch_size={batch} is more than the {examples} training examples "
             f"of data={config.data.name}."
         )
-    _check_memory(config, data)
-    if config.epochs is None:
-        return replace(config, device=device)
-    steps = math.ceil(config.epochs * (examples // config.batch_size))
-    return replace(config, device=device, steps=steps)
+    _check_memory(config, data, batch)
+    steps = config.steps
+    if config.epochs is not None:
+        steps = math.ceil(config.epochs * (examples // batch))
+    return replace(config, device=device, batch_size=batch, steps=steps, epochs=None)
 
 
 def execute(
@@ -194,18 +195,18 @@ def _check_loss(config: RunConfig) -> None:
         )
 
 
-def _check_memory(config: RunConfig, data: Dataset) -> None:
+def _check_memory(config: RunConfig, data: Dataset, batch: int) -> None:
     """Refuse what this machine's memory cannot hold, rather than let it be killed."""
     hidden, depth = config.width, config.depth
     weights = depth and data.input_dim * hidden + (depth - 1) * hidden**2
     weights += (hidden if depth else data.input_dim) * data.output_dim
-    units = config.batch_size * (depth * hidden + data.input_dim + data.output_dim)
+    units = batch * (depth * hidden + data.input_dim + data.output_dim)
     bytes_each = 8 if config.dtype == "float64" else 4
     needed = (WEIGHT_COPIES * weights + UNIT_COPIES * units) * bytes_each
     has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > has:
         raise ConfigError(
-            f"depth={depth} width={hidden} batch_size={config.batch_size} needs some "
+            f"depth={depth} width={hidden} batch_size={batch} needs some "
             f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
         )
 

@@ -203,6 +203,7 @@ class Stack:
         self.gradients = self.layout.view(self._empty(self.layout.size).zero_())
         for run, config in enumerate(configs):
             self._draw(run, config)
+        assert first.batch_size is not None, "the config is not resolved"
         self._make_room(first.batch_size)
 
     def _empty(self, *shape: int) -> Tensor:

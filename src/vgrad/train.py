@@ -84,6 +84,7 @@ def orders(configs: Sequence[RunConfig], examples: int) -> Iterator[Tensor]:
     An epoch is one permutation of all examples, cut into batches; what is left over is dropped.
     """
     batch = configs[0].batch_size
+    assert batch is not None, "the config is not resolved"
     generators = [generator(config.seed, BATCHES) for config in configs]
     while True:
         epoch = torch.stack([torch.randperm(examples, generator=g) for g in generators])

@@ -1,7 +1,12 @@
 """Data sets: real images, and made ones whose every property is known.
 
 An entry is a function of its settings that returns a `Dataset`. The facts of an entry are its
-`task` (classification or regression) and the `ranges` of its settings, both ends included.
+`task` (classification or regression), the `batch_size` that a run takes where it names none, and
+the `ranges` of its settings, both ends included.
+
+Images have two scales: `unit`, from 0 to 1, and `standard`, where each pixel has mean 0 over the
+training images and all pixels together have variance 1 (LeCun, Bottou, Orr & Müller 1998,
+doi:10.1007/3-540-49430-8_2, section 4.3: a mean that all inputs share slows learning).
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 else:
     np = lazy.load("numpy")
 
-DATASETS = Registry("data", "datasets", facts={"task": "classification", "ranges": {}})
+DATASETS = Registry("data", "datasets", facts={"task": "classification", "batch_size": 64, "ranges": {}})
 
 SCALES = ("unit", "standard")
 MAX_VALUES = 2**27
@@ -115,6 +120,7 @@ def digits(
 @DATASETS.entry(
     source="LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document "
     "recognition",
+    batch_size=16,
     ranges=_SIZES,
 )
 def mnist(
@@ -275,24 +281,30 @@ def _digits_rows() -> NDArray[np.uint8]:
 
 def _image_dataset(train: Images, test: Images, white_level: int, scale: str) -> Dataset:
     """Images on the wanted scale; `standard` is taken from the training images given here."""
-    shift, spread = (0.0, float(white_level)) if scale == "unit" else _moments(train)
+    if scale == "unit":
+        shift, spread = np.float64(0), float(white_level)
+    else:
+        shift, spread = _moments(train)
     train_x, test_x = (part.pixels.astype(np.float32) for part in (train, test))
     for x in (train_x, test_x):
-        x -= np.float32(shift)
+        x -= shift.astype(np.float32)
         x /= np.float32(spread)
     train_y, test_y = (part.labels.astype(np.int64) for part in (train, test))
     return Dataset(train_x, train_y, test_x, test_y, image_set.CLASSES, "classification")
 
 
-def _moments(images: Images) -> tuple[float, float]:
-    """Mean and standard deviation of all pixels, from sums of whole numbers: nothing cancels."""
-    pixels = images.pixels
-    total = int(pixels.sum(dtype=np.int64))
+def _moments(images: Images) -> tuple[NDArray[np.float64], float]:
+    """The mean image, and the root mean square of all deviations from it.
+
+    They are made from sums of whole numbers, so that nothing cancels.
+    """
+    pixels, count = images.pixels, len(images.pixels)
+    sums = pixels.sum(0, dtype=np.int64)
     squares = int(np.einsum("nd,nd->", pixels, pixels, dtype=np.int64))
-    spread = math.sqrt(pixels.size * squares - total**2) / pixels.size
-    if spread == 0:
+    variance = (count * squares - int(sums @ sums)) / (count**2 * pixels.shape[1])
+    if variance == 0:
         raise DataError(
-            f"All training pixels of {images.source} are the same, so they have no variance to "
+            f"The training images of {images.source} do not differ, so they have no variance to "
             "scale by: take more images or data.scale=unit."
         )
-    return total / pixels.size, spread
+    return sums / count, math.sqrt(variance)

@@ -58,7 +58,7 @@ def sgd(
     state: Mapping[str, Tensor],
     step: int,
     *,
-    lr: float = 0.01,
+    lr: float = 0.02,
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float = 0.0,

@@ -1,0 +1,7 @@
+"""`python -m vgrad`: the command line."""
+
+import sys
+
+from vgrad.cli import main
+
+sys.exit(main())

@@ -1,0 +1,103 @@
+"""The functions of `import vgrad`: what the commands do, from Python and in notebooks."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vgrad.store import Frames
+
+
+def run(*overrides: str) -> Frames:
+    """Train one network and record it, as `vgrad run` does: `vgrad.run("activation=selu")`.
+
+    Args:
+        *overrides: `KEY=VALUE`, as on the command line.
+
+    Returns:
+        The run's records, as `load` returns them.
+
+    Raises:
+        VgradError: nothing was done, for the reason that it says.
+        KeyboardInterrupt: Ctrl-C was pressed; what was recorded until then is kept.
+    """
+    from vgrad import compose
+    from vgrad.terminal import choose_view
+
+    with _interruptible():
+        document = compose.run(compose.Request(overrides), choose_view)
+    return load(document["path"])
+
+
+def sweep(*overrides: str) -> Frames:
+    """Train a network for each combination of values: `vgrad.sweep("depth=2,10", "seed=0,1")`.
+
+    Args:
+        *overrides: `KEY=VALUE,VALUE,…`, as on the command line of `vgrad sweep`.
+
+    Returns:
+        The records of all the runs, as `load` returns them.
+
+    Raises:
+        VgradError: nothing was done, for the reason that it says.
+        KeyboardInterrupt: Ctrl-C was pressed; what was recorded until then is kept.
+    """
+    from vgrad import compose
+    from vgrad.terminal import choose_view
+
+    with _interruptible():
+        folder = compose.sweep(compose.Request(overrides), choose_view)
+    return load(folder)
+
+
+def load(*paths: str | Path) -> Frames:
+    """The records of one run, or of all runs in a tree, as pandas data frames.
+
+    Args:
+        *paths: run folders, or folders of them.
+
+    Returns:
+        `.runs` with a row per run, `.steps` with a row per recorded step, `.layers` with a row per
+        step and layer.
+
+    Raises:
+        StoreError: a path is no folder, or holds no run.
+    """
+    from vgrad import store
+
+    return store.load(*paths)
+
+
+def report(*paths: str | Path, out: str | Path | None = None) -> Path:
+    """Write a page about one or more runs, with its figures and tables.
+
+    Args:
+        *paths: run folders, or folders of them.
+        out: the folder to write; `report/` in the first path by default.
+
+    Returns:
+        The page, `index.html`.
+
+    Raises:
+        StoreError: a path holds no run, or the folder cannot be written.
+    """
+    from vgrad.report import build
+
+    return build([Path(path) for path in paths], None if out is None else Path(out))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """What Python raises when a program is asked to end, once the run has ended in order."""
+    from vgrad.interrupt import Interrupted
+
+    try:
+        yield
+    except Interrupted as asked:
+        if asked.signal == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(asked.exit_status) from None

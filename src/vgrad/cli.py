@@ -1,0 +1,227 @@
+"""The command line: verbs to functions, errors to one message and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgrad.errors import ConfigError, VgradError, did_you_mean
+from vgrad.interrupt import Interrupted, heard
+from vgrad.options import HELP, VERBS, Parser, RunParser
+
+if TYPE_CHECKING:
+    from vgrad.compose import Request
+
+FAULT, CTRL_C = 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command.
+
+    Args:
+        argv: the words after the program's name; those of this process by default.
+
+    Returns:
+        The exit status: 0 it worked, 2 the input was wrong, 1 a fault of the program, 130 and 143
+        ended by SIGINT and SIGTERM.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with heard():
+            _dispatch(words)
+            sys.stdout.flush()
+    except VgradError as error:
+        return _complain(str(error), error.exit_status)
+    except SystemExit as done:  # argparse has shown a help
+        return int(done.code or 0)
+    except Interrupted as asked:
+        return asked.exit_status
+    except KeyboardInterrupt:
+        return CTRL_C
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing is left to say, not even while Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        hint = "" if _debugging() else " VGRAD_DEBUG=1 shows where."
+        return _complain(f"A fault of vgrad: {type(error).__name__}: {error}.{hint}", FAULT)
+    return 0
+
+
+def _dispatch(words: list[str]) -> None:
+    """Find the verb, and call its function with the words that follow it."""
+    verb, rest = (words[0], words[1:]) if words else ("", [])
+    if verb in ("-h", "--help", "help"):
+        print(HELP, end="")
+    elif verb == "--version":
+        from importlib.metadata import version
+
+        print(f"vgrad {version('vgrad')}")
+    elif verb in ("-sc", "--shell-completion"):
+        _complete(rest)
+    elif verb in FUNCTIONS:
+        FUNCTIONS[verb](rest)
+    elif not verb:
+        verbs = ", ".join(VERBS)
+        raise ConfigError(f"What is to be done? The verbs are {verbs}; `vgrad --help` says more.")
+    elif "=" in verb:
+        raise ConfigError(f"{verb!r} is no verb. Did you mean `vgrad run {' '.join(words)}`?")
+    else:
+        raise ConfigError(f"No verb is named {verb!r}.{did_you_mean(verb, VERBS)}")
+
+
+def _run(words: list[str], *, sweep: bool = False) -> None:
+    args = RunParser("sweep" if sweep else "run").parse_intermixed_args(words)
+    from vgrad import compose
+
+    request = compose.Request(args.overrides, args.config_name, args.config_dir)
+    if args.cfg:
+        print(compose.show(request, args.cfg, args.package, resolve=args.resolve), end="")
+    elif sweep or args.multirun:
+        _train_many(request, json=args.json)
+    else:
+        _train_one(request, json=args.json)
+
+
+def _train_one(request: Request, *, json: bool) -> None:
+    from vgrad import compose, store
+    from vgrad.terminal import choose_view
+
+    with _stdout_kept(json):
+        document, asked = None, None
+        try:
+            document = compose.run(request, partial(choose_view, json))
+        except Interrupted as error:
+            document, asked = error.document, error
+    if json and document is not None:
+        print(store.dumps(document), end="")
+    if asked:
+        raise asked
+
+
+def _train_many(request: Request, *, json: bool) -> None:
+    from vgrad import compose, listing, store
+    from vgrad.terminal import choose_view, literal
+
+    with _stdout_kept(json):
+        folder = compose.sweep(request, partial(choose_view, json))
+        print(f"The sweep is in {literal(str(folder))}: `vgrad ls` and `vgrad report` show it.")
+    if json:
+        print(store.dumps(listing.document(*listing.read(folder))), end="")
+
+
+def _report(words: list[str]) -> None:
+    parser = Parser("report")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a run's folder, or one of runs")
+    parser.add_argument("--out", metavar="DIR", help="where to write; PATH/report by default")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    args = parser.parse_args(words)
+    from vgrad.api import report
+    from vgrad.terminal import literal
+
+    page = report(*args.paths, out=args.out)
+    print(literal(str(page)))
+    if args.open:
+        import webbrowser
+
+        webbrowser.open(page.absolute().as_uri())
+
+
+def _list(words: list[str]) -> None:
+    parser = Parser("list")
+    parser.add_argument("kind", nargs="?", metavar="KIND", help="such as activations, or data")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    args = parser.parse_args(words)
+    from vgrad import catalogue
+
+    registries = catalogue.find(args.kind)
+    if args.json:
+        from vgrad import store
+
+        print(store.dumps(catalogue.document(registries)), end="")
+        return
+    _show(*(catalogue.table(registry) for registry in registries))
+
+
+def _ls(words: list[str]) -> None:
+    parser = Parser("ls")
+    parser.add_argument("path", nargs="?", metavar="PATH", help="the folder, runs/ by default")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    args = parser.parse_args(words)
+    from vgrad import listing, store
+    from vgrad.terminal import literal
+
+    top = Path(args.path or "runs")
+    missing = args.path is None and not top.exists()
+    runs, problems = ([], []) if missing else listing.read(top)
+    if args.json:
+        print(store.dumps(listing.document(runs, problems)), end="")
+        return
+    for problem in problems:
+        print(literal(problem), file=sys.stderr)
+    if runs:
+        _show(listing.table(runs, top), width_of_pipe=160)
+    elif not problems:
+        print(f"No runs in {literal(str(top))} yet. `vgrad run` makes one.")
+
+
+def _complete(words: list[str]) -> None:
+    """Shell completion, which never says anything but the words that could follow."""
+    from vgrad.completion import complete
+
+    if any(word.startswith("query=") for word in words):
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+            complete(words, VERBS)
+    else:
+        complete(words, VERBS)
+
+
+FUNCTIONS: dict[str, Callable[[list[str]], None]] = {
+    "run": _run,
+    "sweep": partial(_run, sweep=True),
+    "report": _report,
+    "list": _list,
+    "ls": _ls,
+}
+
+
+@contextlib.contextmanager
+def _stdout_kept(json: bool) -> Iterator[None]:
+    """While a JSON document is to come, whatever else is printed goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
+        yield
+
+
+def _show(*tables: Any, width_of_pipe: int = 80) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else width_of_pipe
+    console = Console(highlight=False, width=width)
+    with console.capture() as captured:
+        console.print(*tables, sep="\n")
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def _complain(message: str, status: int) -> int:
+    """Say what was wrong, with nothing in it that a terminal would obey."""
+    from vgrad.terminal import literal
+
+    if _debugging():
+        traceback.print_exc()
+    print(f"vgrad: {literal(message)}", file=sys.stderr)
+    return status
+
+
+def _debugging() -> bool:
+    return os.environ.get("VGRAD_DEBUG", "") not in ("", "0")

@@ -1,0 +1,54 @@
+"""Shell completion: the verbs here, the overrides by Hydra's own plugins."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from vgrad.catalogue import find
+from vgrad.compose import Request, prepare
+from vgrad.errors import ConfigError
+
+OPTIONS = ("--json",)  # ours, which Hydra's completion does not know
+
+
+def complete(words: list[str], verbs: Mapping[str, str]) -> None:
+    """Answer `vgrad -sc install=bash`, `uninstall=bash` and `query=bash`.
+
+    Args:
+        words: what follows `-sc`.
+        verbs: the verbs of the command line with their help.
+
+    Raises:
+        ConfigError: the words ask for something else.
+    """
+    if len(words) != 1 or not re.fullmatch(r"(install|uninstall|query)=(bash|fish|zsh)", words[0]):
+        raise ConfigError("Write `vgrad -sc install=bash`, with bash, fish or zsh.")
+    if words[0].startswith("query="):
+        line = os.environ.get("COMP_LINE", "")
+        typed = line.split()[1:]
+        if not typed or (len(typed) == 1 and not line.endswith(" ")):
+            print(" ".join(verb for verb in verbs if verb.startswith("".join(typed))))
+            return
+        if typed[0] == "list":
+            print(" ".join(registry.plural for registry in find(None)))
+            return
+        if typed[0] not in ("run", "sweep"):
+            return  # the shell completes the names of files
+        os.environ["COMP_LINE"] = _without_verb(line)
+    _ask_hydra(words)
+
+
+def _without_verb(line: str) -> str:
+    """The line as one of Hydra's programs would see it."""
+    program, verb, *typed = line.split()
+    rest = [word for word in typed if word not in OPTIONS]
+    end = " " if line.endswith(" ") else ""
+    return " ".join([program, *(["-m"] if verb == "sweep" else []), *rest]) + end
+
+
+def _ask_hydra(words: list[str]) -> None:
+    from hydra._internal.hydra import Hydra
+
+    Hydra("vgrad", prepare(Request())).shell_completion("config", words)

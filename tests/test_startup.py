@@ -1,0 +1,63 @@
+"""What starts fast imports little: names are known without torch, runs without pandas."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROBE = """
+import contextlib, io, json, sys
+with contextlib.redirect_stdout(io.StringIO()):
+    {statement}
+print(json.dumps(sorted(sys.modules)))
+"""
+HEAVY = {"torch._C", "pandas", "matplotlib", "scipy", "sklearn"}  # `torch` itself may stand lazily
+
+
+def imported_by(statement: str, cwd) -> set[str]:
+    """The modules that a fresh Python has after a statement."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROBE.format(statement=statement)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(ended.stdout))
+
+
+def main(*words: str) -> str:
+    return f"from vgrad.cli import main; assert main({list(words)!r}) == 0"
+
+
+def test_import_vgrad_imports_nothing_of_others(tmp_path):
+    modules = imported_by("import vgrad", tmp_path)
+    others = {"torch", "numpy", "pandas", "pyarrow", "hydra", "omegaconf", "rich", "lazy_loader"}
+    assert not modules & (HEAVY | others)
+    assert {name for name in modules if name.startswith("vgrad")} == {"vgrad"}
+
+
+def test_the_functions_are_found_without_importing_what_they_need(tmp_path):
+    modules = imported_by("import vgrad; vgrad.run, vgrad.load, vgrad.report", tmp_path)
+    assert not modules & (HEAVY | {"numpy", "hydra", "rich"})
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["list"], ["ls"]])
+def test_what_only_shows_names_imports_neither_torch_nor_hydra(words, tmp_path):
+    assert not imported_by(main(*words), tmp_path) & (HEAVY | {"hydra", "pyarrow"})
+
+
+def test_help_imports_next_to_nothing(tmp_path):
+    assert not imported_by(main("--help"), tmp_path) & {"rich", "numpy", "omegaconf"}
+
+
+def test_completion_imports_no_torch(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "vgrad run activation=")
+    assert not imported_by(main("-sc", "query=bash"), tmp_path) & HEAVY
+
+
+def test_showing_a_config_imports_no_torch(tmp_path):
+    assert not imported_by(main("run", "--cfg", "job"), tmp_path) & HEAVY

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.losses import LOSSES
 from vgrad.probe import Probe

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import networks
 import pytest
 import torch
 
+import networks
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES

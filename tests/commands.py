@@ -18,6 +18,8 @@ from vgrad.store import RunWriter
 from vgrad.terminal import View
 
 BIN = Path(sys.executable).parent
+SMALL = ("depth=2", "width=8", "steps=2")
+SECRET = "hunter2"
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,29 @@ def vgrad(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
         check=False,
         **more,
     )
+
+
+def assert_refused(ended: Ended, *says: str) -> None:
+    """One message and nothing else, nowhere."""
+    assert ended.status == 2
+    assert ended.out == ""
+    assert ended.err.startswith("vgrad: ")
+    assert len(ended.err.splitlines()) == 1
+    assert "Traceback" not in ended.err
+    assert SECRET not in ended.err
+    for words in says:
+        assert words in ended.err
+
+
+def interrupt_itself(number: int) -> Callable[..., dict[str, Any]]:
+    """In the place of `pack.execute`: a run in which a signal arrives."""
+
+    def execute(
+        config: RunConfig, folder: Path, view: View, should_stop: Callable[[], bool]
+    ) -> dict[str, Any]:
+        assert not should_stop()
+        os.kill(os.getpid(), number)
+        assert should_stop()
+        return execute_nothing(config, folder, view, should_stop)
+
+    return execute

@@ -1,38 +1,17 @@
+"""What is said of a run in plain words."""
+
+from __future__ import annotations
+
 import json
-import math
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgrad.diagnose import describe, grad_decay, number, percent, reach, summarise
-
-NAN, INF = math.nan, math.inf
-
-
-def fading(keep, depth, output=0.1):
-    """The δ of layers 1 … depth + 1 where each layer keeps this share."""
-    return [keep ** (depth - layer) for layer in range(1, depth + 1)] + [output]
-
-
-def profile(deltas, **columns):
-    well = {"preact_ms": 1.0, "act_var": 0.5, "act_mean": 0.1, "correlation": 0.3}
-    return {name: [value] * len(deltas) for name, value in well.items()} | {
-        "delta_rms": deltas,
-        **columns,
-    }
-
-
-def rows(loss=(2.4, 0.1), accuracy=(0.1, 0.95), step=600):
-    return [
-        {"step": 0, "train_loss": loss[0], "train_accuracy": accuracy[0], "grad_norm": 1.0,
-         "val_loss": loss[0], "val_accuracy": accuracy[0]},
-        {"step": step, "train_loss": loss[1], "train_accuracy": accuracy[1], "grad_norm": 1.0,
-         "val_loss": loss[1], "val_accuracy": accuracy[1]},
-    ]  # fmt: skip
+from profiles import INF, NAN, STUCK, fading, profile, rows
+from vgrad.diagnose import describe, number, percent, summarise
 
 
 def config(depth, activation="sigmoid", init="xavier_normal", **settings):
@@ -45,9 +24,6 @@ def config(depth, activation="sigmoid", init="xavier_normal", **settings):
     } | settings
 
 
-STUCK = {"loss": (2.4, 2.3), "accuracy": (0.1, 0.1)}
-
-
 def told(deltas, *, end=None, status="completed", chance=0.1, steps=None, columns=None, **settings):
     """What is said of a run, as one text, and its verdict."""
     depth = len(deltas) - 1
@@ -57,112 +33,6 @@ def told(deltas, *, end=None, status="completed", chance=0.1, steps=None, column
     return " ".join(describe(config(depth, **settings), summary, first, last)), summary["verdict"]
 
 
-@pytest.mark.parametrize(("keep", "sign"), [(0.24, -1), (2.1, 1)])
-def test_grad_decay_is_the_decades_that_a_layer_costs_or_adds(keep, sign):
-    assert grad_decay(profile(fading(keep, 20)), 20) == pytest.approx(math.log10(keep))
-    assert math.copysign(1, grad_decay(profile(fading(keep, 20)), 20)) == sign
-
-
-def test_grad_decay_is_the_least_squares_line():
-    deltas = [1e-3, 1e-1, 3e-2, 0.5, 0.2]
-    slope = np.polyfit(range(5), np.log10(deltas), 1)[0]
-    assert grad_decay(profile([*deltas, 9.0]), 5) == pytest.approx(-slope)
-
-
-def test_grad_decay_leaves_out_what_has_no_logarithm():
-    deltas = [0.0, NAN, None, INF, *fading(0.1, 3)]
-    assert grad_decay(profile(deltas), 7) == pytest.approx(-1)
-
-
-@pytest.mark.parametrize(
-    "deltas", [[0.1], [1.0, 0.1], [0.0, 1.0, 0.1], [NAN, NAN, 0.1], [None] * 4]
-)
-def test_grad_decay_needs_two_layers_that_have_one(deltas):
-    assert grad_decay(profile(deltas), len(deltas) - 1) is None
-
-
-@pytest.mark.parametrize(
-    ("deltas", "expected"),
-    [
-        ([0.1, 0.2, 0.5], 0.5),
-        ([0.0, 0.2, 0.5], 0.0),
-        ([0.0, 0.0, 0.5], 0.0),
-        ([0.0, 0.0, 0.0], None),
-        ([INF, 0.2, 0.5], INF),
-        ([INF, INF, 0.5], INF),
-        ([NAN, 0.2, 0.5], None),
-        ([None, 0.2, 0.5], None),
-        ([0.5], None),
-    ],
-)
-def test_reach_compares_the_first_hidden_layer_with_the_last(deltas, expected):
-    assert reach(profile(deltas), len(deltas) - 1) == expected
-
-
-def test_summary_takes_the_last_value_that_is_there_and_the_best():
-    steps = [
-        {"step": 0, "train_loss": 2.4, "val_accuracy": 0.1, "val_loss": 2.3},
-        {"step": 5, "train_loss": 1.0, "val_accuracy": 0.8, "val_loss": 1.1},
-        {"step": 9, "train_loss": 0.5, "val_accuracy": NAN, "val_loss": None},
-        {"step": 9, "train_loss": 0.4, "val_accuracy": 0.7},
-    ]
-    summary = summarise(None, None, steps, 3, "completed")
-    assert summary["final_train_loss"] == 0.4
-    assert summary["final_train_accuracy"] is None
-    assert summary["final_val_loss"] == 1.1
-    assert summary["final_val_accuracy"] == 0.7
-    assert summary["best_val_accuracy"] == 0.8
-    assert summary["last_step"] == 9
-
-
-def test_summary_of_nothing_says_so():
-    summary = summarise(None, None, [], 3, "failed")
-    assert summary["best_val_accuracy"] is None
-    assert summary["grad_decay"] is None
-    assert summary["verdict"] == "unsure"
-
-
-def test_summary_names_the_first_bad_step_and_layer():
-    steps = [*rows(), {"step": 7, "train_loss": NAN}, {"step": 8, "train_loss": NAN}]
-    forwards = profile([1.0, NAN, NAN, NAN], preact_ms=[1.0, 2.0, INF, NAN])
-    summary = summarise(profile([1.0] * 4), forwards, steps, 3, "diverged")
-    assert (summary["first_bad_step"], summary["first_bad_layer"]) == (7, 3)
-    backwards = profile([NAN, INF, 1.0, 1.0])
-    assert summarise(None, backwards, steps, 3, "diverged")["first_bad_layer"] == 2
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "fell", "verdict"),
-    [
-        (1e-4, 1.0, True, "vanishing"),
-        (1.0, 1e-4, True, "vanishing"),
-        (1e4, 1.0, True, "exploding"),
-        (0.02, 1e-2, False, "healthy"),
-        (50.0, 1.0, True, "healthy"),
-        (3e-3, 3e-3, False, "vanishing"),
-        (3e-3, 3e-3, True, "unsure"),
-        (3e2, 3e2, False, "exploding"),
-        (0.0, 0.0, True, "vanishing"),
-        (INF, INF, True, "exploding"),
-        (NAN, NAN, True, "unsure"),
-    ],
-)
-def test_verdict_goes_by_the_decades_across_the_network(start, end, fell, verdict):
-    first, last = profile([start, 1.0, 1.0]), profile([end, 1.0, 1.0])
-    steps = rows() if fell else rows(**STUCK)
-    assert summarise(first, last, steps, 2, "completed")["verdict"] == verdict
-
-
-def test_a_run_that_diverged_is_called_so_whatever_its_gradient():
-    summary = summarise(profile(fading(0.1, 9)), None, rows(), 9, "diverged")
-    assert summary["verdict"] == "diverged"
-
-
-def test_no_verdict_without_a_record_even_of_a_net_without_layers():
-    assert summarise(None, None, rows(), 0, "completed")["verdict"] == "unsure"
-    assert summarise(profile([0.1]), None, rows(), 0, "completed")["verdict"] == "healthy"
-
-
 def test_a_vanishing_gradient_is_told_in_shares_and_linked_to_the_chance_level():
     text, verdict = told(fading(0.24, 20), steps=rows(**STUCK))
     assert verdict == "vanishing"
@@ -170,6 +40,72 @@ def test_a_vanishing_gradient_is_told_in_shares_and_linked_to_the_chance_level()
     assert "layer 1 of 20 gets 1.7e-12 of what layer 20 gets." in text
     assert "stays at chance (10 %): the layers near the input get almost no signal" in text
     assert "Try activation=selu init=lecun_normal, or fewer layers: depth=3." in text
+
+
+def test_a_vanishing_gradient_is_named_as_the_reason_though_the_loss_fell_a_little():
+    text, verdict = told(fading(0.24, 20), steps=rows(loss=(2.67, 2.29), accuracy=(0.1, 0.12)))
+    assert verdict == "vanishing"
+    assert "stays at chance (10 %): the layers near the input get almost no signal to learn" in text
+
+
+def test_a_lucky_last_batch_is_no_fit():
+    steps = rows(loss=(2.67, 2.29), accuracy=(0.1, 3 / 16))
+    steps[-1]["val_accuracy"] = 0.1
+    text, _ = told(fading(0.24, 20), steps=steps)
+    assert "fits" not in text
+    assert "stays at chance (10 %): the layers near the input get almost no signal to learn" in text
+
+
+def test_a_run_that_fits_its_training_data_is_not_said_to_lack_a_signal():
+    steps = rows(accuracy=(0.1, 0.95))
+    steps[-1]["val_accuracy"] = 0.1
+    text, verdict = told(fading(0.24, 20), steps=steps)
+    assert verdict == "vanishing"
+    assert "It fits what it trains on (95 %), but validation accuracy stays at chance (10" in text
+    assert "almost no signal" not in text
+
+
+def test_a_gradient_that_training_mended_lacked_its_signal_at_the_start():
+    text, _ = told(fading(0.5, 20), end=fading(0.99, 20), steps=rows(**STUCK))
+    assert "training has mended it" in text
+    assert ": at the start the layers near the input got almost no signal to learn from." in text
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+def test_of_a_run_cut_short_it_is_told_what_the_last_evaluation_gave(status):
+    evaluated_once = [*rows(**STUCK)[:1], {"step": 37, "train_loss": 2.3, "train_accuracy": 0.1}]
+    text, _ = told(fading(0.24, 20), status=status, steps=evaluated_once)
+    assert "Validation accuracy was 10 % when last evaluated, at step 0 (chance is 10 %)." in text
+    assert "after 37 steps" in text
+    assert "stays at chance" not in text
+    better = rows(accuracy=(0.5, 0.4), step=20)
+    text, _ = told(fading(1, 5), status=status, steps=better)
+    assert "accuracy was 40 % when last evaluated, at step 20, 50 % at best (chance" in text
+    text, _ = told(fading(1, 5), status=status, steps=better, chance=None)
+    assert "accuracy was 40 % when last evaluated, at step 20, 50 % at best." in text
+
+
+def test_what_the_matched_init_stood_for_is_told():
+    first = profile(fading(1, 5))
+    summary = summarise(first, first, rows(), 5, "completed", chance=0.1)
+    summary |= {"resolved_init": "lecun_normal"}
+    words = describe(config(5, "selu", "matched"), summary, first, first)
+    assert "init=matched stands for lecun_normal here." in words
+    words = describe(config(5, "selu", "lecun_normal"), summary, first, first)
+    assert "stands for" not in " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "words", "expected"),
+    [
+        (1e200, 1e-150, "more than 1e300 times", "exploding"),
+        (1e-200, 1e150, "less than 1e-300 of", "vanishing"),
+    ],
+)
+def test_a_ratio_beyond_what_a_float_can_hold_is_told_as_a_bound(near, far, words, expected):
+    text, verdict = told([near, far, 0.1])
+    assert verdict == expected
+    assert text.startswith(f"Layer 1 of 2 gets {words} what layer 2 gets.")
 
 
 def test_an_exploding_gradient_is_told_as_a_factor():

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from matplotlib.colors import to_rgb
 from PIL import Image
@@ -20,7 +19,6 @@ from vgrad.figures import Sheet
 from vgrad.figures.heatmaps import rectangles
 from vgrad.figures.lines import layer_ticks
 from vgrad.figures.quantities import ACCURACY, BY_LAYER
-from vgrad.figures.scale import choose, number, power
 from vgrad.figures.style import ACTIVATION_COLOURS, SPARE_COLOURS
 
 STEPS = [*range(11), *range(15, 51, 5), *range(75, 601, 25)]
@@ -142,29 +140,6 @@ def test_logarithms_stand_on_a_linear_axis_with_ticks_that_are_right_at_1e_minus
     assert 4 <= len(ticks) <= 8
 
 
-@given(st.floats(-300, 300), st.floats(0, 400))
-def test_any_range_of_sizes_gets_a_few_ticks_within_it(low: float, span: float) -> None:
-    scale = choose(10.0 ** np.array([low, min(low + span, 307)]), "log")
-    places = [place for place, _ in scale.ticks()]
-    assert 2 <= len(places) <= 12
-    assert all(scale.low <= place <= scale.high for place in places)
-    assert len({label for _, label in scale.ticks()}) == len(places)
-
-
-@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1))
-def test_any_numbers_at_all_have_a_place_or_a_rail(values: list[float]) -> None:
-    array = np.array(values)
-    scale = choose(array)
-    on_rails = sum(scale.marks(array).values(), np.zeros(len(array), dtype=int))
-    placed = np.isfinite(scale.place(array))
-    assert (placed ^ (on_rails > 0)).all()
-    low, high = scale.limits
-    assert np.isfinite([low, high]).all()
-    assert (scale.place(array)[placed] >= low).all()
-    assert (scale.place(array)[placed] <= high).all()
-    assert all(low < place < high for place in scale.rails.values())
-
-
 def test_zero_nan_and_infinity_are_marks_on_rails_of_their_own() -> None:
     layers = layer_rows(steps=[0, 1])
     first = layers["step"] == 0
@@ -200,15 +175,6 @@ def test_a_mean_that_falls_by_decades_is_drawn_on_a_logarithm() -> None:
     layers = layer_rows(steps=[0])
     layers["act_mean"] = 10.0 ** -layers["layer"]
     assert "10⁻¹²" in labels(figures.profiles(layers), 2)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (0.05, "0.05"), (-20, "−20"), (1e-30, "10⁻³⁰"), (2e-5, "2·10⁻⁵"), (-1e7, "−10⁷")],
-)
-def test_a_tick_reads_as_a_person_writes_it(value: float, text: str) -> None:
-    assert number(value) == text
-    assert power(-12) == "10⁻¹²"
 
 
 def test_the_steps_chosen_are_the_first_a_middle_and_the_last() -> None:

@@ -30,12 +30,13 @@ SATURATED = 0.05  # the share of sup |φ′| below which a gate counts as shut
 
 # A norm's square must fit: beyond these, it is taken again in float64.
 SAFE = {torch.float32: (1e-16, 1e16), torch.float64: (1e-140, 1e140)}
+WIDE = 0.2  # variance over mean square, above which the one follows from the other in float64
 # Variance over squared mean, below which centring is done again in float64.
 FLAT = {torch.float32: 1e-7, torch.float64: 1e-22}
 
 UNIT_ROWS = (
     "preact_mean",
-    "preact",
+    "preact",  # as for `act`, the norm of the deviations from the mean
     "act_mean",
     "act",
     "delta",
@@ -216,12 +217,9 @@ class Probe:
         _norms(units.deltas, rows["delta"])
         self._measure_cosines(units)
         _moments(units.preacts, rows["preact_mean"], rows["preact"], units.scratch)
+        torch.mean(units.acts, (2, 3), out=rows["act_mean"])
         if units.gated:
-            _moments(units.acts, rows["act_mean"], rows["act"], units.scratch)
             self._measure_gates(units)
-        else:
-            rows["act_mean"].copy_(rows["preact_mean"])
-            rows["act"].copy_(rows["preact"])
 
     def _measure_cosines(self, units: Units) -> None:
         """‖h‖ of every example, and the length of the sum of their directions."""
@@ -265,6 +263,8 @@ class Probe:
             torch.sum(stuck, (2, 3), out=rows["stuck"])
 
     def _unit_columns(self, raw: dict[str, Floats]) -> Columns:
+        lengths = self._lengths.double().cpu().numpy()
+        self._add_act_deviations(raw, lengths)
         self._mend_moments(raw, "preact")
         self._mend_moments(raw, "act")
         self._mend(raw["delta"], "delta")
@@ -281,7 +281,7 @@ class Probe:
             "gate_ms": (raw["gate"] ** 2 / self._sizes, output),
             "saturated": (raw["saturated"], output),
             "dead": (raw["dead"], output),
-            "correlation": self._correlation(raw["resultant"]),
+            "correlation": self._correlation(raw["resultant"], lengths),
         }
 
     def _weight_columns(self, raw: dict[str, Floats], *, updated: bool) -> Columns:
@@ -331,12 +331,26 @@ class Probe:
             change = now[layer][run].double() - self._before.weights[layer][run].double()
             norms[layer, run] = exact_norm(change)
 
-    def _correlation(self, resultant: Floats) -> tuple[Floats, Mask]:
+    def _add_act_deviations(self, raw: dict[str, Floats], lengths: Floats) -> None:
+        """The deviations of h from its mean: from the ‖h‖ at hand, unless they are far smaller."""
+        squares = np.square(lengths).sum(2)
+        deviations = squares - self._sizes * raw["act_mean"] ** 2
+        if (deviations > WIDE * squares).all():
+            raw["act"] = np.sqrt(deviations)
+            return
+        for units in self._units:
+            _moments(units.acts, units.rows["act_mean"], units.rows["act"], units.scratch)
+        for name in ("act_mean", "act"):
+            raw[name] = self._rows[name].double().cpu().numpy()
+
+    def _correlation(self, resultant: Floats, lengths: Floats) -> tuple[Floats, Mask]:
         """Mean cosine between different examples: (‖Σ h/‖h‖‖² − n) / (n (n − 1))."""
         low, high = SAFE[self._stack.dtype]
-        lengths = self._lengths.double().cpu().numpy()
-        live = np.count_nonzero(lengths, axis=2).astype(float)
-        for layer, run in _where((lengths.min(2) < low) | (lengths.max(2) > high)):
+        shortest = lengths.min(2)
+        live = np.full(self._shape, float(lengths.shape[2]))
+        if not shortest.all():
+            live = np.count_nonzero(lengths, axis=2).astype(float)
+        for layer, run in _where((shortest < low) | (lengths.max(2) > high)):
             h = self._sources["act"][layer][run]
             resultant[layer, run], live[layer, run] = exact_cosines(h)
         cosine = (resultant**2 - live) / (live * (live - 1))

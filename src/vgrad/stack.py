@@ -159,6 +159,15 @@ def _backward(
     out.copy_(gradient)
 
 
+def _loss_backward(
+    loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor, out: Tensor
+) -> None:
+    with torch.enable_grad():
+        leaf = outputs.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(leaf, targets).sum(), leaf)
+    out.copy_(gradient)
+
+
 def _steepest(phi: Callable[[Tensor], Tensor]) -> float:
     """sup |φ′|, the largest slope found at 0 and at 40,000 points from ±1e−12 to ±1e6."""
     ray = torch.logspace(-12, 6, 20_000, dtype=torch.float64)
@@ -235,6 +244,7 @@ class Stack:
         self.deltas = torch.empty_like(self.acts)
         self._upstream = self._empty(runs, batch, width)
         self._kept = self._walk(self.preacts)
+        self._errors = [self._error_call(span) for span in self.loss_spans]
         in_place = not any(phi.needs_z for phi in self.nonlinearities)
         self._lean = self._walk(self.acts) if in_place else self._kept
 
@@ -247,7 +257,9 @@ class Stack:
         for index in range(self.layout.depth):
             z, h = preacts[index], self.acts[index]
             forward.append(_affine(below, weights[index], biases and biases[index], z))
-            forward.extend(partial(p.forward, z[p.runs], h[p.runs]) for p in self.nonlinearities)
+            for phi in self.nonlinearities:
+                z_, h_ = z[phi.runs], h[phi.runs]
+                forward.append(partial(phi.forward, z_, z_ if preacts is self.acts else h_))
             below = h
         forward.append(_affine(below, weights[-1], biases and biases[-1], self.outputs))
         for index in reversed(range(self.layout.depth)):
@@ -272,6 +284,14 @@ class Stack:
             yield partial(_mean, self.output_deltas, into.biases[-1])
             yield partial(_mean, self.deltas, into.hidden_biases)
 
+    def _error_call(self, span: Span) -> Call:
+        """∂ℓ/∂z of the output layer of a span's runs: in closed form, else by autograd on ℓ."""
+        entry, settings = LOSSES[span.choice.name], span.choice.settings
+        tensors = [x[span.runs] for x in (self.outputs, self.targets, self.output_deltas)]
+        if entry.gradient is not None:
+            return partial(entry.gradient, *tensors, **settings)
+        return partial(_loss_backward, partial(entry.function, **settings), *tensors)
+
     @property
     def top(self) -> Tensor:
         """What the output layer reads: the last hidden h, or the inputs at depth 0."""
@@ -284,17 +304,8 @@ class Stack:
 
     def output_error(self) -> None:
         """Outputs and targets → ∂ℓ/∂z of the output layer."""
-        for span in self.loss_spans:
-            entry, settings = LOSSES[span.choice.name], span.choice.settings
-            outputs, targets = self.outputs[span.runs], self.targets[span.runs]
-            if entry.gradient is not None:
-                entry.gradient(outputs, targets, self.output_deltas[span.runs], **settings)
-                continue
-            with torch.enable_grad():
-                leaf = outputs.detach().requires_grad_()
-                total = entry.function(leaf, targets, **settings).sum()
-                (gradient,) = torch.autograd.grad(total, leaf)
-            self.output_deltas[span.runs] = gradient
+        for call in self._errors:
+            call()
 
     def backward(self, *, kept: bool) -> None:
         """The walk back: δ of every layer, then ∂L/∂W and ∂L/∂b; `kept` as in `forward`."""
@@ -308,12 +319,12 @@ class Stack:
         for span in self.loss_spans:
             entry, settings = LOSSES[span.choice.name], span.choice.settings
             parts.append(entry.function(outputs[span.runs], targets[span.runs], **settings))
-        return torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def silence(self, run: int) -> None:
-        """Set a run's parameters to 0: its numbers stay finite while its neighbours train on."""
+    def silence(self, runs: Sequence[int]) -> None:
+        """Set some runs' parameters to 0, which makes their numbers finite, and no one else's."""
         for block in self.parameters.blocks:
-            block[:, run] = 0.0
+            block[:, runs] = 0.0
 
     def predict(self, inputs: Tensor) -> Tensor:
         """Outputs [R, N, C] for inputs [N, input_dim] that all runs share."""

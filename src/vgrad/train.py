@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,11 +71,11 @@ def default_cadence(steps: int, dense: int, count: int) -> set[int]:
     return {*range(start + 1), *(int(s) for s in sparse.round()), steps}
 
 
-def cadence(steps: int, every: int | None, dense: int, count: int) -> set[int]:
-    """The steps that are recorded: each `every`-th and the last, none for 0."""
+def cadence(steps: int, every: int | None, dense: int, count: int) -> Collection[int]:
+    """The steps that are recorded beside the last: each `every`-th, none for 0."""
     if every is None:
         return default_cadence(steps, dense, count)
-    return {*range(0, steps + 1, every), steps} if every else set()
+    return range(0, steps + 1, every) if every else ()
 
 
 def orders(configs: Sequence[RunConfig], examples: int) -> Iterator[Tensor]:
@@ -109,7 +109,8 @@ class Training:
         self._orders = orders(configs, len(data.train_x))
         self._probed = cadence(first.steps, first.probe_every, DENSE, RECORDS)
         self._evaluated = cadence(first.steps, first.eval_every, 0, EVALUATIONS)
-        self._rows = cadence(first.steps, None, DENSE, RECORDS) | self._probed | self._evaluated
+        default = default_cadence(first.steps, DENSE, RECORDS)
+        self._rows = (default, self._probed, self._evaluated)
 
     def _tensors(
         self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]
@@ -149,22 +150,27 @@ class Training:
 
     def _step(self, step: int, *, last: bool) -> Iterator[Record]:
         """One forward and backward pass, its update unless it is the last, and its records."""
-        stack, recorded = self.stack, last or step in self._rows
+        stack, recorded = self.stack, last or any(step in rows for rows in self._rows)
         probed = bool(self._probed) and (last or step in self._probed)
-        stack.forward(keep=probed)
-        stack.output_error()
-        if not math.isfinite(float(stack.output_deltas.sum())):
+        self._pass(keep=probed)
+        if not math.isfinite(float(stack.gradients.flat.sum())):
             yield from self._drop_diverged(step)
-            stack.forward(keep=probed)
-            stack.output_error()
-        stack.backward(kept=probed)
+            self._pass(keep=probed)
         rows = self._rows_of(step, last=last) if recorded else []
         if probed:
             self._probe.look()
         if not last:
             self._update(step + 1)
+            if self.outcomes:  # what their optimizers remember may not be finite
+                stack.silence([*self.outcomes])
         if recorded:
             yield from self._records(step, rows, probed=probed, last=last)
+
+    def _pass(self, *, keep: bool) -> None:
+        """The batch → every gradient."""
+        self.stack.forward(keep=keep)
+        self.stack.output_error()
+        self.stack.backward(kept=keep)
 
     def _records(self, step: int, rows: list[Row], *, probed: bool, last: bool) -> Iterator[Record]:
         """The records of the runs that are still in training."""
@@ -181,13 +187,12 @@ class Training:
             yield Record(run, step, row, *measured)
 
     def _drop_diverged(self, step: int) -> Iterator[Record]:
-        """The last records of the runs whose error signal is no longer finite."""
+        """The last records of the runs whose gradient is no longer finite."""
         stack = self.stack
-        finite = stack.output_deltas.sum((1, 2)).isfinite().tolist()
-        diverged = [r for r, ok in enumerate(finite) if not ok and r not in self.outcomes]
-        stack.forward(keep=True)
-        stack.output_error()
-        stack.backward(kept=True)
+        sums = torch.stack([block.sum((0, 2, 3)) for block in stack.gradients.blocks]).sum(0)
+        finite = sums.isfinite().tolist()
+        diverged = [run for run, ok in enumerate(finite) if not ok and run not in self.outcomes]
+        self._pass(keep=True)
         rows = self._rows_of(step, last=True)
         self._probe.look()
         layers, absent = self._probe.read(updated=False)
@@ -198,7 +203,7 @@ class Training:
                 yield Record(run, step, rows[run], layers[run], absent[run])
             else:
                 yield Record(run, step, rows[run], None, None)
-            stack.silence(run)
+        stack.silence(diverged)
 
     def _rows_of(self, step: int, *, last: bool) -> list[Row]:
         """A row of `steps.parquet` per run, of the state before the update."""
@@ -224,8 +229,9 @@ class Training:
         losses = self.stack.losses(outputs, targets).mean(1, dtype=torch.float64).tolist()
         if self._classes is None:
             return losses, [None] * len(losses)
-        right = outputs.argmax(-1) == targets.argmax(-1)
-        return losses, right.mean(1, dtype=torch.float64).tolist()
+        guessed = outputs.argmax(-1, keepdim=True)
+        right = targets.expand_as(outputs).gather(-1, guessed)  # of the one-hot targets: 0 or 1
+        return losses, right.mean((1, 2), dtype=torch.float64).tolist()
 
     def _evaluate(self) -> list[Row]:
         """Loss and accuracy on the whole test set, a row per run."""
@@ -243,7 +249,7 @@ def first_bad_layer(layers: npt.NDArray[np.float64]) -> int | None:
     signal = ~np.isfinite(layers[:, LAYER_COLUMNS.index("preact_ms")])
     if signal.any():
         return int(signal.argmax()) + 1
-    error = ~np.isfinite(layers[:, LAYER_COLUMNS.index("delta_rms")])
+    error = ~np.isfinite(layers[:, LAYER_COLUMNS.index("delta_rms")] + layers[:, GRADIENT])
     return len(error) - int(error[::-1].argmax()) if error.any() else None
 
 

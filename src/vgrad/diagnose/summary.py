@@ -13,7 +13,8 @@ from typing import Any, TypeGuard
 
 Profile = Mapping[str, Sequence[float | None]]
 
-RESULTS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+VALIDATION = ("val_loss", "val_accuracy")
+RESULTS = ("train_loss", "train_accuracy", *VALIDATION)
 
 HEALTHY = 2.0  # decades across the network, up or down, that training copes with
 ILL = 3.0  # decades from which the gradient itself is called vanishing or exploding
@@ -79,14 +80,17 @@ def summarise(
 
     Returns:
         What the contract names, and what `describe` needs: `status`, `last_step`, `chance`,
-        `initial_train_loss`, `final_grad_decay`, `reach` at step 0 and `final_reach`,
-        `first_bad_step` and `first_bad_layer` (None where all that was recorded is finite).
+        `last_evaluated_step`, `initial_train_loss`, `final_grad_decay`, `reach` at step 0 and
+        `final_reach`, `first_bad_step` and `first_bad_layer` (None where all that was
+        recorded is finite).
     """
+    evaluated = [row for row in steps if any(row.get(column) is not None for column in VALIDATION)]
     train_losses = _recorded(steps, "train_loss")
     accuracies = _recorded(steps, "val_accuracy")
     summary = {
         "status": status,
         "last_step": max((int(row["step"]) for row in steps), default=0),
+        "last_evaluated_step": int(evaluated[-1]["step"]) if evaluated else None,
         "chance": chance,
         "initial_train_loss": train_losses[0] if train_losses else None,
         **{f"final_{column}": _final(steps, column) for column in RESULTS},

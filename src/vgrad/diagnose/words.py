@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from vgrad.diagnose.summary import (
 
 AT_CHANCE = 0.07  # of the way from chance to perfect: what noise can do
 ALIKE = 0.999  # mean cosine between two examples
+FITS = 0.5  # of that way: what the few examples of one batch do not reach by luck
 SATURATED = 0.65  # share over all layers; a rectifier has some 0.5 when it is well
 SPREAD = 10  # times that the variance of the activations may change on the way forward
 DEAD = 0.5  # share of one layer's units
@@ -37,11 +39,13 @@ def describe(
     """A run in a few plain sentences.
 
     What became of the gradient, of the activations and of the learning; how the run ended, if
-    early; and what to try, where there is good reason to expect that it helps.
+    early; what `init=matched` stood for; and what to try, where there is good reason to expect
+    that it helps.
 
     Args:
         config: the run's settings as nested plain data (`RunConfig.plain`).
-        summary: what `summarise` returned.
+        summary: what `summarise` returned; where it has `resolved_init` too, that is the init that
+            the weights were drawn with.
         first: the layers at step 0, None if they were not recorded.
         last: the layers at the last record.
     """
@@ -52,6 +56,7 @@ def describe(
         *_words_on_activations(first, last, depth),
         *_words_on_learning(summary),
         *_words_on_early_end(summary),
+        *_words_on_init(config, summary),
         *_words_on_remedy(config, summary, depth),
     ]
 
@@ -114,7 +119,7 @@ def _pace(start: float, slope: float | None) -> str:
         return ""
     if abs(change) < 1:
         return "the error signal keeps its order of magnitude on the way back"
-    if change * slope < 0:
+    if change * slope < 0 or abs(slope) > sys.float_info.max_10_exp:
         return ""
     factor = 10**slope
     if factor < 1:
@@ -130,6 +135,9 @@ def _arrival(start: float, deltas: Sequence[float | None], dtype: str) -> str:
         return f"layer 1 of {depth} gets {_multiple(start, depth)}"
     held = [layer for layer, delta in enumerate(deltas, 1) if is_size(delta)]
     lost = min(held, default=depth + 1) - 1
+    if not lost:
+        ratio = "less than 1e-300 of" if start == 0 else "more than 1e300 times"
+        return f"layer 1 of {depth} gets {ratio} what layer {depth} gets"
     layers = "in layer 1" if lost == 1 else f"in layers 1 to {lost}"
     side = "below" if start == 0 else "beyond"
     return f"{layers} of {depth} the signal is {side} what {dtype} can hold"
@@ -229,10 +237,12 @@ def _words_on_learning(summary: Mapping[str, Any]) -> list[str]:
     chance = summary.get("chance")
     if final is None or best is None:
         return _words_on_loss(summary)
+    if summary["status"] != "completed":
+        return [_last_evaluation(summary, final, best, chance)]
     if chance is None:
         return [f"Validation accuracy is {percent(final)} at the end, {percent(best)} at best."]
     if _at_chance(best, chance):
-        return [f"{_stuck(summary, chance)}{_reason(summary)}."]
+        return [_words_at_chance(summary, chance)]
     if _at_chance(final, chance):
         return [
             f"Validation accuracy fell back to chance ({percent(chance)}) from {percent(best)}."
@@ -250,26 +260,36 @@ def _words_on_loss(summary: Mapping[str, Any]) -> list[str]:
     return [f"The training loss went from {number(before)} to {number(after)}{beside}."]
 
 
+def _last_evaluation(
+    summary: Mapping[str, Any], final: float, best: float, chance: float | None
+) -> str:
+    """What is known of a run that did not come to its end."""
+    step = summary.get("last_evaluated_step")
+    when = "" if step is None else f", at step {step}"
+    at_best = "" if best == final else f", {percent(best)} at best"
+    beside = "" if chance is None else f" (chance is {percent(chance)})"
+    return f"Validation accuracy was {percent(final)} when last evaluated{when}{at_best}{beside}."
+
+
 def _at_chance(accuracy: float, chance: float) -> bool:
     return accuracy <= chance + AT_CHANCE * (1 - chance)
 
 
-def _stuck(summary: Mapping[str, Any], chance: float) -> str:
+def _words_at_chance(summary: Mapping[str, Any], chance: float) -> str:
+    stuck = f"validation accuracy stays at chance ({percent(chance)})"
     training = summary["final_train_accuracy"]
-    if loss_fell(summary) and training is not None and not _at_chance(training, chance):
-        return (
-            f"It fits what it trains on ({percent(training)}), but validation accuracy stays at "
-            f"chance ({percent(chance)})"
-        )
-    return f"Validation accuracy stays at chance ({percent(chance)})"
+    if loss_fell(summary) and training is not None and training > chance + FITS * (1 - chance):
+        return f"It fits what it trains on ({percent(training)}), but {stuck}."
+    return _sentence(f"{stuck}{_reason(summary)}")
 
 
 def _reason(summary: Mapping[str, Any]) -> str:
-    if loss_fell(summary):
-        return ""
+    end = decades(summary["final_reach"])
+    if summary["verdict"] == "vanishing" and end is not None and abs(end) <= HEALTHY:
+        return ": at the start the layers near the input got almost no signal to learn from"
     if summary["verdict"] == "vanishing":
         return ": the layers near the input get almost no signal to learn from"
-    if summary["verdict"] == "healthy":
+    if summary["verdict"] == "healthy" and not loss_fell(summary):
         return ", but not for want of a gradient: look at the learning rate and the steps"
     return ""
 
@@ -278,6 +298,13 @@ def _words_on_early_end(summary: Mapping[str, Any]) -> list[str]:
     early = {"interrupted": "was interrupted", "failed": "failed"}.get(summary["status"])
     after = _count(summary["last_step"], "step")
     return [f"It {early} after {after}; what was recorded is kept."] if early else []
+
+
+def _words_on_init(config: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    resolved = summary.get("resolved_init")
+    if not resolved or name_of(config, "init") != "matched":
+        return []
+    return [f"init=matched stands for {resolved} here."]
 
 
 def _words_on_remedy(

@@ -95,7 +95,7 @@ def tanh(z: Tensor) -> Tensor:
     kinks=(0.0,),
     matched="he_normal",
     kernel=Kernel(
-        forward=lambda z, out: torch.clamp_min(z, 0.0, out=out),
+        forward=lambda z, out: torch.relu_(z) if out is z else torch.clamp_min(z, 0.0, out=out),
         backward=lambda g, z, h, out: torch.ops.aten.threshold_backward.grad_input(
             g, h, 0.0, grad_input=out
         ),

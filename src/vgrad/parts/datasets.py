@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 else:
     np = lazy.load("numpy")
 
-DATASETS = Registry("data", "datasets", facts={"task": "classification", "batch_size": 64, "ranges": {}})
+DATASETS = Registry(
+    "data", "datasets", facts={"task": "classification", "batch_size": 64, "ranges": {}}
+)
 
 SCALES = ("unit", "standard")
 MAX_VALUES = 2**27
@@ -282,7 +284,7 @@ def _digits_rows() -> NDArray[np.uint8]:
 def _image_dataset(train: Images, test: Images, white_level: int, scale: str) -> Dataset:
     """Images on the wanted scale; `standard` is taken from the training images given here."""
     if scale == "unit":
-        shift, spread = np.float64(0), float(white_level)
+        shift, spread = np.zeros(()), float(white_level)
     else:
         shift, spread = _moments(train)
     train_x, test_x = (part.pixels.astype(np.float32) for part in (train, test))

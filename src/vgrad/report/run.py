@@ -133,15 +133,21 @@ def _run(file: RunFile, layers: pd.DataFrame, steps: pd.DataFrame) -> Run:
     chance = told.get("chance") if told else _chance(settings)
     first, last = _profile(layers, "min"), _profile(layers, "max")
     own = summarise(first, last, _rows(steps), depth, file.status, chance=chance)
+    own |= {"resolved_init": None}
     summary = {key: told.get(key, value) for key, value in own.items()} | {"status": file.status}
     _check(summary)
     return Run(file, layers, steps, summary, describe(config, summary, first, last))
 
 
 def _check(summary: Mapping[str, Any]) -> None:
-    """Refuse a summary that holds anything but numbers and its two words."""
+    """Refuse a summary that holds anything but numbers and its three words."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "status": (str,),
+        "verdict": (str,),
+        "resolved_init": (str, type(None)),
+    }
     for key, value in summary.items():
-        wanted = str if key in ("status", "verdict") else (int, float, type(None))
+        wanted = kinds.get(key, (int, float, type(None)))
         if not isinstance(value, wanted):
             raise TypeError(f"{key} is {value!r}")
 

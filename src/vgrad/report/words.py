@@ -46,10 +46,10 @@ def answer(runs: Sequence[Run]) -> list[str]:
 
 
 def stays_at_chance(run: Run) -> bool:
-    """Whether it was trained, and validation never got beyond guessing."""
+    """Whether it was trained to its end, and validation never got beyond guessing."""
     best, chance = run.summary["best_val_accuracy"], run.chance
     trained = run.steps["val_accuracy"].notna() & (run.steps["step"] > 0)
-    if best is None or chance is None or run.summary["status"] == "diverged":
+    if best is None or chance is None or run.summary["status"] != "completed":
         return False
     return bool(trained.any() and best <= chance + AT_CHANCE * (1 - chance))
 

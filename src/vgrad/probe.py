@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vgrad import exact
 from vgrad.stack import Stack
 from vgrad.store import LAYER_COLUMNS
 
@@ -45,33 +46,16 @@ UNIT_ROWS = (
     "saturated",
     "dead",
 )
-WEIGHT_ROWS = ("gradient", "weight", "update", "moved", "stuck", "coherence", "bias_gradient")
-
-
-def exact_norm(x: Tensor) -> float:
-    """The L2 norm of x in float64, scaled so that no square over- or underflows."""
-    x = x.double()
-    largest = float(x.abs().amax())
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest
-    return largest * float(torch.linalg.vector_norm(x / largest))
-
-
-def exact_moments(x: Tensor) -> tuple[float, float]:
-    """Mean of x and the L2 norm of x − mean, in float64."""
-    x = x.double()
-    mean = x.mean()
-    deviations = x - mean
-    return float(mean), exact_norm(deviations - deviations.mean())
-
-
-def exact_cosines(h: Tensor) -> tuple[float, float]:
-    """‖Σ h/‖h‖‖ over the rows of h [B, D] that are not 0, and how many those are."""
-    h = h.double()
-    h = h / h.abs().amax(1, keepdim=True)
-    h = h[~h.isnan().any(1)]
-    h = h / torch.linalg.vector_norm(h, dim=1, keepdim=True)
-    return float(torch.linalg.vector_norm(h.sum(0))), float(len(h))
+WEIGHT_ROWS = (
+    "gradient",
+    "weight",
+    "update",
+    "moved",
+    "stuck",
+    "balance",
+    "alive",
+    "bias_gradient",
+)
 
 
 @dataclass(frozen=True)
@@ -96,18 +80,22 @@ class Units:
 
 @dataclass(frozen=True)
 class Weights:
-    """K layers' W before the update, ∂L/∂W, and W itself, [K, R, fan_in, fan_out] each.
+    """K layers' W before the update and ∂L/∂W, [K, R, fan_in, fan_out] each, and where to write.
 
     Attributes:
-        change, mask: room for one number per weight each.
-        rows: the layers' part of each row of the table, [K, R].
+        change, mask: these layers' part of the room for one number per weight.
+        moved, balance, alive: these layers' part of the room for one number per unit,
+            [K, R, fan_out].
+        rows: these layers' part of each row of the table, [K, R].
     """
 
     before: Tensor
     gradient: Tensor
-    now: Tensor
     change: Tensor
     mask: Tensor
+    moved: Tensor
+    balance: Tensor
+    alive: Tensor
     rows: Mapping[str, Tensor]
 
 
@@ -131,6 +119,10 @@ class Probe:
         self._thresholds = torch.empty(layout.runs, 1, 1, dtype=stack.dtype, device=stack.device)
         for phi in stack.nonlinearities:
             self._thresholds[phi.runs] = SATURATED * phi.steepest
+        self._change = torch.empty_like(stack.parameters.flat)
+        self._mask = torch.empty_like(stack.parameters.flat)
+        fan_outs = layout.depth * layout.width + layout.output_dim
+        self._per_unit = stack.outputs.new_empty(3, layout.runs * fan_outs)
         self._units = self._unit_blocks()
         self._weights = self._weight_blocks()
         self._sizes = np.array(
@@ -160,15 +152,18 @@ class Probe:
 
     def _weight_blocks(self) -> list[Weights]:
         """The first, the hidden and the last weights, where there are any."""
-        layout, stack = self._stack.layout, self._stack
-        room = [layout.view(torch.empty_like(stack.parameters.flat)) for _ in range(2)]
-        parts = [p.blocks[:3] for p in (self._before, stack.gradients, stack.parameters, *room)]
-        layers = (slice(0, 1), slice(1, layout.depth), slice(layout.depth, None))
-        return [
-            Weights(before, gradient, now, change, mask, self._rows_of(place))
-            for place, before, gradient, now, change, mask in zip(layers, *parts, strict=True)
-            if len(before)
-        ]
+        depth, layout = self._stack.layout.depth, self._stack.layout
+        change, mask = layout.view(self._change), layout.view(self._mask)
+        shapes = [block[:2] + block[3:] for block in layout.blocks[:3]]
+        per_unit = [torch.split(room, [*map(math.prod, shapes)]) for room in self._per_unit]
+        layers = (slice(0, 1), slice(1, depth), slice(depth, None))
+        found = []
+        for index in (index for index in range(3) if shapes[index][0]):
+            moved, balance, alive = (room[index].view(shapes[index]) for room in per_unit)
+            before, gradient = self._before.blocks[index], self._stack.gradients.blocks[index]
+            room = (change.blocks[index], mask.blocks[index], moved, balance, alive)
+            found.append(Weights(before, gradient, *room, self._rows_of(layers[index])))
+        return found
 
     def _tensors(self) -> dict[str, Sequence[Tensor]]:
         """Where each norm comes from: a tensor [R, …] for each layer."""
@@ -193,8 +188,9 @@ class Probe:
             values [R, L + 1, columns] and a mask of the same shape, True where a value is null;
             columns in the order of `LAYER_COLUMNS`. NaN where the mask is False is a measurement.
         """
-        for weights in self._weights:  # first, as the update has left them in the cache
-            self._measure_weights(weights, updated=updated)
+        self._measure_weights()  # first, as the update has left them in the cache
+        if updated:
+            self._measure_update()
         for units in self._units:
             self._measure_units(units)
         if self._stack.layout.bias:
@@ -246,21 +242,35 @@ class Probe:
             z_, h_, out_ = z[:, phi.runs], h[:, phi.runs], out[:, phi.runs]
             phi.backward(self._ones.expand_as(z_), z_, h_, out_)
 
-    def _measure_weights(self, weights: Weights, *, updated: bool) -> None:
-        rows = weights.rows
-        _norms(weights.gradient, rows["gradient"])
-        _norms(weights.before, rows["weight"])
-        torch.ne(weights.gradient, 0, out=weights.mask)
-        moved = torch.sum(weights.mask, 2)
-        torch.sum(moved, 2, out=rows["moved"])
-        torch.sign(weights.gradient, out=weights.change)
-        balance = torch.sum(weights.change, 2).abs_().div_(moved)
-        torch.nanmean(balance, 2, out=rows["coherence"])
-        if updated:
-            torch.sub(weights.now, weights.before, out=weights.change)
-            _norms(weights.change, rows["update"])
-            stuck = torch.eq(weights.change, 0, out=weights.change).mul_(weights.mask)
-            torch.sum(stuck, (2, 3), out=rows["stuck"])
+    def _measure_weights(self) -> None:
+        """Norms, and per unit │Σ sign g│ over the number of g ≠ 0: all layers in one call a step.
+
+        A small call costs as much as its tensors do, so what is elementwise works on all layers.
+        """
+        gradient = self._stack.gradients.flat
+        torch.ne(gradient, 0, out=self._mask)
+        torch.sign(gradient, out=self._change)
+        for weights in self._weights:
+            _norms(weights.gradient, weights.rows["gradient"])
+            _norms(weights.before, weights.rows["weight"])
+            torch.sum(weights.mask, 2, out=weights.moved)
+            torch.sum(weights.change, 2, out=weights.balance)
+        moved, balance, alive = self._per_unit
+        torch.ne(moved, 0, out=alive)
+        balance.abs_().div_(moved.clamp_min(1.0))
+        for weights in self._weights:
+            torch.sum(weights.moved, 2, out=weights.rows["moved"])
+            torch.sum(weights.balance, 2, out=weights.rows["balance"])
+            torch.sum(weights.alive, 2, out=weights.rows["alive"])
+
+    def _measure_update(self) -> None:
+        """‖ΔW‖, and how many weights with a gradient it leaves as they are."""
+        torch.sub(self._stack.parameters.flat, self._before.flat, out=self._change)
+        for weights in self._weights:
+            _norms(weights.change, weights.rows["update"])
+        torch.eq(self._change, 0, out=self._change).mul_(self._mask)
+        for weights in self._weights:
+            torch.sum(weights.change, (2, 3), out=weights.rows["stuck"])
 
     def _unit_columns(self, raw: dict[str, Floats]) -> Columns:
         lengths = self._lengths.double().cpu().numpy()
@@ -290,7 +300,7 @@ class Probe:
         columns: Columns = {
             "weight_grad_norm": (self._mend(raw["gradient"], "gradient"), False),
             "weight_norm": (weight, False),
-            "sign_coherence": (raw["coherence"], still),
+            "sign_coherence": (raw["balance"] / raw["alive"], still),
         }
         if self._stack.layout.bias:
             columns["bias_grad_norm"] = (self._mend(raw["bias_gradient"], "bias_gradient"), False)
@@ -307,7 +317,7 @@ class Probe:
 
     def _mend(self, norms: Floats, name: str) -> Floats:
         for layer, run in self._unsafe(norms):
-            norms[layer, run] = exact_norm(self._sources[name][layer][run])
+            norms[layer, run] = exact.norm(self._sources[name][layer][run])
         return norms
 
     def _mend_moments(self, raw: dict[str, Floats], name: str) -> None:
@@ -316,20 +326,20 @@ class Probe:
         low, high = SAFE[self._stack.dtype]
         for layer, run in _where(flat | ~((deviation >= low) & (deviation <= high))):
             x = self._sources[name][layer][run]
-            mean[layer, run], deviation[layer, run] = exact_moments(x)
+            mean[layer, run], deviation[layer, run] = exact.moments(x)
 
     def _mend_gates(self, norms: Floats) -> None:
         for layer, run in self._unsafe(norms[:-1]):
             z, h = (self._sources[name][layer][None] for name in ("preact", "act"))
             slopes = torch.empty_like(z)
             self._write_slopes(z, h, slopes)
-            norms[layer, run] = exact_norm(slopes[0, run])
+            norms[layer, run] = exact.norm(slopes[0, run])
 
     def _mend_updates(self, norms: Floats) -> None:
         now = self._stack.parameters.weights
         for layer, run in self._unsafe(norms):
             change = now[layer][run].double() - self._before.weights[layer][run].double()
-            norms[layer, run] = exact_norm(change)
+            norms[layer, run] = exact.norm(change)
 
     def _add_act_deviations(self, raw: dict[str, Floats], lengths: Floats) -> None:
         """The deviations of h from its mean: from the ‖h‖ at hand, unless they are far smaller."""
@@ -352,7 +362,7 @@ class Probe:
             live = np.count_nonzero(lengths, axis=2).astype(float)
         for layer, run in _where((shortest < low) | (lengths.max(2) > high)):
             h = self._sources["act"][layer][run]
-            resultant[layer, run], live[layer, run] = exact_cosines(h)
+            resultant[layer, run], live[layer, run] = exact.cosines(h)
         cosine = (resultant**2 - live) / (live * (live - 1))
         return np.minimum(cosine, 1.0), live < 2
 

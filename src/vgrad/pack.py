@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,7 +27,6 @@ from vgrad.train import Outcome, Record, Row, train
 VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
 WEIGHT_COPIES = 7  # weights, gradients, two of an optimizer's, three of the probe's
 UNIT_COPIES = 4  # z, h, δ and the probe's room
-WORTH_SHARING = 500_000  # multiplications of one matrix product, from which a second thread helps
 DELTA = LAYER_COLUMNS.index("delta_rms")
 
 
@@ -81,7 +79,7 @@ def execute(
     begun = perf_counter()
     data = load(config.data.name, config.data.settings)
     plain = config.plain()
-    with _threads(config), RunWriter(folder, run_id(config), plain, _about(config)) as writer:
+    with RunWriter(folder, run_id(config), plain, _about(config)) as writer:
         view.start(plain, folder, config.steps)
         minutes = _Minutes(writer, view)
         outcome = train([config], data, minutes.take, view.step, should_stop)[0]
@@ -211,18 +209,6 @@ def _check_memory(config: RunConfig, data: Dataset, batch: int) -> None:
             f"depth={depth} width={hidden} batch_size={batch} needs some "
             f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
         )
-
-
-@contextmanager
-def _threads(config: RunConfig) -> Iterator[None]:
-    """Work on one thread where the matrices are so small that more only wait for each other."""
-    before = torch.get_num_threads()
-    if (config.batch_size or 0) * config.width**2 < WORTH_SHARING:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _about(config: RunConfig) -> dict[str, Any]:

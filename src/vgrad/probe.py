@@ -119,7 +119,10 @@ class Probe:
         self._thresholds = torch.empty(layout.runs, 1, 1, dtype=stack.dtype, device=stack.device)
         for phi in stack.nonlinearities:
             self._thresholds[phi.runs] = SATURATED * phi.steepest
-        self._change = torch.empty_like(stack.parameters.flat)
+        self._chunk = max(1, CHUNK // max(1, stack.acts[:1].numel()))  # layers at a time
+        units, weights = stack.acts[: self._chunk].numel(), stack.parameters.flat.numel()
+        self._room = stack.outputs.new_empty(max(units, weights))  # weights first, then units
+        self._change = self._room[:weights]
         self._mask = torch.empty_like(stack.parameters.flat)
         fan_outs = layout.depth * layout.width + layout.output_dim
         self._per_unit = stack.outputs.new_empty(3, layout.runs * fan_outs)
@@ -138,8 +141,8 @@ class Probe:
     def _unit_blocks(self) -> list[Units]:
         """The hidden layers in chunks that fit the cache, then the output layer."""
         stack, depth = self._stack, self._stack.layout.depth
-        step = max(1, CHUNK // max(1, stack.acts[:1].numel()))
-        scratch = torch.empty_like(stack.acts[:step])
+        step, some = self._chunk, stack.acts[: self._chunk]
+        scratch = self._room[: some.numel()].view(some.shape)
         blocks = []
         for start in range(0, depth, step):
             layers = slice(start, min(start + step, depth))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ RECORDS = 50  # about how many records a run leaves by default
 EVALUATIONS = 20  # about how many times it is evaluated by default
 EVALUATED = 1_000  # examples that are evaluated at a time
 
+WORTH_SHARING = 500_000  # multiplications of a layer's product, from which a second thread helps
 GRADIENT = LAYER_COLUMNS.index("weight_grad_norm")
 
 Row = dict[str, float | None]  # the columns of `steps.parquet`; None is null
@@ -253,6 +255,18 @@ def first_bad_layer(layers: npt.NDArray[np.float64]) -> int | None:
     return len(error) - int(error[::-1].argmax()) if error.any() else None
 
 
+@contextmanager
+def _threads(runs: int, config: RunConfig) -> Iterator[None]:
+    """Work on one thread where the matrices are so small that more only wait for each other."""
+    before = torch.get_num_threads()
+    if runs * (config.batch_size or 0) * config.width**2 < WORTH_SHARING:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.no_grad()
 def train(
     configs: Sequence[RunConfig],
@@ -273,6 +287,7 @@ def train(
     Returns:
         how each run ended, in the order of `configs`.
     """
-    training = Training(configs, data)
-    training.run(on_record, on_step, should_stop)
+    with _threads(len(configs), configs[0]):
+        training = Training(configs, data)
+        training.run(on_record, on_step, should_stop)
     return [training.outcomes[run] for run in range(len(configs))]

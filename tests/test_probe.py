@@ -16,7 +16,6 @@ from vgrad.stack import Nonlinearity, Stack, spans
 from vgrad.store import LAYER_COLUMNS
 from vgrad.update import Update
 
-MEANS = {"preact_mean": "preact_ms", "act_mean": None}
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 

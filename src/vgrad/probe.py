@@ -37,9 +37,9 @@ FLAT = {torch.float32: 1e-7, torch.float64: 1e-22}
 
 UNIT_ROWS = (
     "preact_mean",
-    "preact",  # as for `act`, the norm of the deviations from the mean
+    "preact",  # the norm of the deviations from the mean
     "act_mean",
-    "act",
+    "act",  # likewise
     "delta",
     "resultant",
     "gate",

@@ -123,17 +123,24 @@ def leaky_relu(z: Tensor, *, slope: float = 0.01) -> Tensor:
     return torch.nn.functional.leaky_relu(z, slope)
 
 
+def _elu_forward(z: Tensor, out: Tensor, *, alpha: float, scale: float = 1.0) -> None:
+    torch.ops.aten.elu.out(z, alpha, scale, out=out)
+
+
+def _elu_backward(
+    g: Tensor, z: Tensor, h: Tensor, out: Tensor, *, alpha: float, scale: float = 1.0
+) -> None:
+    torch.ops.aten.elu_backward.grad_input(g, alpha, scale, 1.0, False, z, grad_input=out)
+
+
+ELU = Kernel(forward=_elu_forward, backward=_elu_backward, needs_z=True)
+
+
 @ACTIVATIONS.entry(
     source="Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289",
     kinks=(0.0,),
     matched="he_normal",
-    kernel=Kernel(
-        forward=lambda z, out, *, alpha: torch.ops.aten.elu.out(z, alpha, out=out),
-        backward=lambda g, z, h, out, *, alpha: torch.ops.aten.elu_backward.grad_input(
-            g, alpha, 1.0, 1.0, False, z, grad_input=out
-        ),
-        needs_z=True,
-    ),
+    kernel=ELU,
 )
 def elu(z: Tensor, *, alpha: float = 1.0) -> Tensor:
     """φ(z) = z for z > 0, else α(eᶻ − 1); −α is the floor that it saturates to."""
@@ -144,13 +151,7 @@ def elu(z: Tensor, *, alpha: float = 1.0) -> Tensor:
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515",
     kinks=(0.0,),
     matched="lecun_normal",
-    kernel=Kernel(
-        forward=lambda z, out, *, alpha, scale: torch.ops.aten.elu.out(z, alpha, scale, out=out),
-        backward=lambda g, z, h, out, *, alpha, scale: torch.ops.aten.elu_backward.grad_input(
-            g, alpha, scale, 1.0, False, z, grad_input=out
-        ),
-        needs_z=True,
-    ),
+    kernel=ELU,
 )
 def selu(
     z: Tensor, *, alpha: float = 1.6732632423543772, scale: float = 1.0507009873554805

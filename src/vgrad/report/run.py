@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vgrad.diagnose import Profile, describe, summarise
-from vgrad.figures import has_accuracy, plain
+from vgrad.figures import plain
 from vgrad.store import Frames, RunFile
 
 CLASSES = {"digits": 10, "mnist": 10}  # of the data sets that do not have it as a setting
@@ -62,11 +62,6 @@ class Run:
     def drawable(self) -> bool:
         """Whether its layers were recorded."""
         return not self.layers.empty
-
-    @property
-    def classifies(self) -> bool:
-        """Whether it has an accuracy."""
-        return not self.steps.empty and has_accuracy(self.steps)
 
 
 def collect(frames: Frames, files: Sequence[RunFile]) -> tuple[list[Run], list[str]]:

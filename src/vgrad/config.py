@@ -246,7 +246,11 @@ def _complete(kind: str, choice: Choice) -> Choice:
         choice.name,
         {
             setting: _checked(
-                f"{kind}.{setting}", values[setting], types, entry.ranges.get(setting)
+                f"{kind}.{setting}",
+                values[setting],
+                types,
+                entry.ranges.get(setting),
+                entry.choices.get(setting),
             )
             for setting, types in setting_types(entry).items()
         },
@@ -254,12 +258,16 @@ def _complete(kind: str, choice: Choice) -> Choice:
 
 
 def _checked(
-    key: str, value: Any, types: tuple[type, ...], bounds: tuple[float, float] | None
+    key: str,
+    value: Any,
+    types: tuple[type, ...],
+    bounds: tuple[float, float] | None = None,
+    words: tuple[str, ...] | None = None,
 ) -> Any:
     """The value in the type that its key asks for.
 
     Raises:
-        ConfigError: it is of another type, not finite, or out of bounds.
+        ConfigError: it is of another type, not finite, out of bounds, or none of the words.
     """
     if type(value) is int and float in types and int not in types:
         value = _as_float(key, value)
@@ -267,6 +275,8 @@ def _checked(
         raise wrong_type(key, value, types)
     if isinstance(value, str):
         _check_text(key, value)
+        if words is not None and value not in words:
+            raise ConfigError(f"No {key} is named {shorten(value)}.{did_you_mean(value, words)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key} must be a finite number, not {value}.")
     if bounds and type(value) in (int, float) and not bounds[0] <= value <= bounds[1]:

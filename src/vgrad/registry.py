@@ -26,6 +26,9 @@ class Entry:
         formula: the first paragraph of the function's docstring.
         settings: the keyword-only arguments with their defaults.
         source: the paper or the standard work that it is taken from.
+        ranges: setting → (lowest, highest) allowed, both ends included.
+        choices: setting → the words that it may be.
+        common: the settings that every entry of the kind has; `function` does not take them.
         facts: what else the program needs to know, by name; each registry documents its own.
     """
 
@@ -34,7 +37,14 @@ class Entry:
     formula: str
     settings: Mapping[str, Any]
     source: str
+    ranges: Mapping[str, tuple[float, float]]
+    choices: Mapping[str, tuple[str, ...]]
+    common: frozenset[str]
     facts: Mapping[str, Any]
+
+    def own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the settings that `function` takes."""
+        return {name: value for name, value in settings.items() if name not in self.common}
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -51,6 +61,8 @@ class Registry(Mapping[str, Entry]):
         plural: the name in `vgrad list`, `activations`.
         facts: the facts that an entry may state, with their defaults.
         settings: settings that every entry of the kind has, beside its own.
+        ranges: of those settings.
+        choices: likewise.
     """
 
     def __init__(
@@ -60,17 +72,34 @@ class Registry(Mapping[str, Entry]):
         *,
         facts: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        choices: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.kind = kind
         self.plural = plural
         self._facts = dict(facts or {})
         self._settings = dict(settings or {})
+        self._ranges = dict(ranges or {})
+        self._choices = dict(choices or {})
         self._entries: dict[str, Entry] = {}
 
     def entry(
-        self, *, source: str, name: str | None = None, **facts: Any
+        self,
+        *,
+        source: str,
+        name: str | None = None,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        choices: Mapping[str, tuple[str, ...]] | None = None,
+        **facts: Any,
     ) -> Callable[[Function], Function]:
         """Register the decorated function.
+
+        Args:
+            source: where it is taken from.
+            name: what the user types; the function's own name if None.
+            ranges: setting → (lowest, highest) allowed, both ends included.
+            choices: setting → the words that it may be.
+            **facts: what else the program needs to know.
 
         Raises:
             TypeError: the name is taken, a fact is unknown, or the function has no docstring.
@@ -90,6 +119,9 @@ class Registry(Mapping[str, Entry]):
                 formula=" ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split()),
                 settings=self._settings | _keyword_only_defaults(function),
                 source=source,
+                ranges=self._ranges | dict(ranges or {}),
+                choices=self._choices | dict(choices or {}),
+                common=frozenset(self._settings),
                 facts=self._facts | facts,
             )
             return function

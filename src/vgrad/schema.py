@@ -24,19 +24,29 @@ from vgrad.config import (
 PROVIDER = "vgrad"
 
 
-@cache
+_published: set[tuple[str, str]] = set()
+
+
 def publish() -> None:
-    """Put the schema into Hydra's ConfigStore; once per process, as registries do not change."""
+    """Put into Hydra's ConfigStore what is not there yet: an entry may be registered late."""
     store = ConfigStore.instance()
     for kind, registry in REGISTRIES.items():
         for name, entry in registry.items():
+            if (kind, name) in _published:
+                continue
+            _published.add((kind, name))
             typed = [
                 (setting, _annotation(types), field(default=entry.settings[setting]))
                 for setting, types in setting_types(entry).items()
             ]
             node = make_dataclass(f"{kind}_{name}", [("name", str, field(default=name)), *typed])
             store.store(group=kind, name=name, node=node, provider=PROVIDER)
-    store.store(name="run_schema", node=_root(), provider=PROVIDER)
+    _publish_root()
+
+
+@cache
+def _publish_root() -> None:
+    ConfigStore.instance().store(name="run_schema", node=_root(), provider=PROVIDER)
 
 
 def to_config(cfg: DictConfig, **replaced: Any) -> RunConfig:
@@ -90,4 +100,6 @@ def _root() -> type:
 
 
 def _annotation(types: tuple[type, ...]) -> Any:
+    if float in types and str in types:  # a union takes no whole number for a float
+        types = (int, *types)
     return Union[types]  # noqa: UP007  (made at run time)

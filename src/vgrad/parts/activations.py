@@ -44,7 +44,6 @@ ACTIVATIONS = Registry(
         "kinks": (),  # where φ is not differentiable
         "matched": "lecun_normal",  # the init that the activation's own literature asks for
         "kernel": None,
-        "ranges": {},  # setting → (lowest, highest) allowed
     },
 )
 

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 else:
     np = lazy.load("numpy")
 
-DATASETS = Registry(
-    "data", "datasets", facts={"task": "classification", "batch_size": 64, "ranges": {}}
-)
+DATASETS = Registry("data", "datasets", facts={"task": "classification", "batch_size": 64})
 
 SCALES = ("unit", "standard")
 MAX_VALUES = 2**27

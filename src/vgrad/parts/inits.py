@@ -24,7 +24,6 @@ POSITIVE = (0.0, math.inf)
 INITS = Registry(
     "init",
     "inits",
-    facts={"ranges": {}},  # setting → (lowest, highest) allowed
     settings={"bias": 0.0, "bias_std": 0.0},
 )
 

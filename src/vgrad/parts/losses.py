@@ -25,7 +25,6 @@ LOSSES = Registry(
     facts={
         "tasks": ("classification",),  # the tasks that it fits
         "gradient": None,  # (outputs, targets, out) → writes ∂ℓ/∂z, [R, B, C]
-        "ranges": {},  # setting → (lowest, highest) allowed
     },
 )
 

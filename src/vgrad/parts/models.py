@@ -6,11 +6,7 @@ from dataclasses import dataclass
 
 from vgrad.registry import Registry
 
-MODELS = Registry(
-    "model",
-    "models",
-    facts={"ranges": {}},  # setting → (lowest, highest) allowed
-)
+MODELS = Registry("model", "models")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ OPTIMIZERS = Registry(
     "optimizers",
     facts={
         "state": (),  # the names of the tensors that it remembers
-        "ranges": {},  # setting → (lowest, highest) allowed
     },
 )
 

@@ -15,7 +15,7 @@ WITH_UV = UV_FIND_LINKS="$${UV_FIND_LINKS:-$$(echo $${PIP_FIND_LINKS:-$(PIP_LINK
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup demo test test-all check lint types format bench clean
+.PHONY: help setup demo test test-all check lint types format docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -48,6 +48,9 @@ types: setup ## mypy --strict
 format: setup ## write the files as `make lint` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## make the reference pages from the registries
+	$(BIN)/python -m vgrad.reference docs
 
 bench: setup ## time training and recording against plain loops
 	$(BIN)/python -m benchmarks

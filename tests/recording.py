@@ -27,13 +27,13 @@ CONFIG = {
     "probe": {"every": None},
     "name": "a$\\frac$ <script>",
 }
-ABSENT = np.zeros((4, 16), dtype=bool)
+ABSENT = np.zeros((4, len(LAYER_COLUMNS)), dtype=bool)
 ABSENT[3, 10:13] = True
 
 
 def layers_at(step: int) -> np.ndarray:
-    """The layers' rows of a step, [4, 16]: all different, with NaN and infinity among them."""
-    values = step * 1000 + np.arange(64.0).reshape(4, 16) / 7
+    """The layers' rows of a step, [4, columns]: all different, with NaN and infinity among them."""
+    values = step * 1000 + np.arange(float(ABSENT.size)).reshape(ABSENT.shape) / 7
     values[1, 2], values[2, 3], values[2, 4] = np.nan, np.inf, -np.inf
     return values
 

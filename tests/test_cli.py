@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from commands import SMALL
+from commands import SMALL, assert_refused
 from vgrad import options, pack
 from vgrad.config import REGISTRIES
 
@@ -40,7 +40,11 @@ def test_list_takes_the_singular_and_the_plural(kind, typed):
     assert list(json.loads(typed("list", kind, "--json").out)) == ["activations"]
 
 
-@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_list_answers_a_kind_that_is_none_with_the_nearest_one(typed):
+    assert_refused(typed("list", "optimisers"), "No kind is named", "Did you mean 'optimizers'?")
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
 def test_list_can_be_read_at_any_width(columns, typed, monkeypatch):
     monkeypatch.setenv("COLUMNS", columns)
     shown = typed("list")
@@ -50,7 +54,7 @@ def test_list_can_be_read_at_any_width(columns, typed, monkeypatch):
         assert all(f" {name} " in shown.out for name in registry)
     joined = "".join(shown.out.split())
     assert "optimizer.lr=0.02" in joined
-    assert "optimizer.nesterov=false" in joined
+    assert "model.bias=true" in joined
 
 
 def test_ls_in_a_folder_without_runs_says_how_to_make_one(typed):
@@ -127,7 +131,7 @@ def test_the_version_is_told(typed):
     [
         ("vgrad r", "run report"),
         ("vgrad ", " ".join(options.VERBS)),
-        ("vgrad run activation=si", "activation=sigmoid"),
+        ("vgrad run activation=sig", "activation=sigmoid"),
         ("vgrad run --json activation=elu activation.a", "activation.alpha="),
         ("vgrad sweep depth=1,2 init=xavier", "init=xavier_normal init=xavier_uniform"),
         ("vgrad run prob", "probe."),

@@ -90,7 +90,7 @@ def test_the_plain_form_has_the_keys_of_the_command_line():
         ({"optimizer": Choice("sgd", {"lr": -0.1})}, "optimizer.lr must be at least 0"),
         ({"optimizer": Choice("sgd", {"lr": True})}, "optimizer.lr must be a number"),
         ({"optimizer": Choice("sgd", {"momentum": 1.0})}, "and below 1, not 1.0"),
-        ({"optimizer": Choice("sgd", {"nesterov": 1})}, "must be true or false, not 1"),
+        ({"model": Choice("mlp", {"bias": 1})}, "must be true or false, not 1"),
         ({"optimizer": Choice("sgd", {"moment": 1.0})}, "'moment'. Did you mean 'momentum'"),
         ({"data": Choice("mnist", {"root": "a\0b"})}, "data.root holds characters"),
     ],

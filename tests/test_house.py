@@ -151,8 +151,9 @@ def test_a_command_that_the_documents_show_is_understood(command, tmp_path):
 def test_an_activation_added_as_the_readme_shows_trains(tmp_path):
     (entry,) = (b for b in code_blocks(ROOT / "README.md", "python") if "ACTIVATIONS.entry" in b)
     lines = (
-        "from __future__ import annotations",
-        "from vgrad.parts.activations import ACTIVATIONS, torch",
+        "import torch",
+        "from torch import Tensor",
+        "from vgrad.parts.activations import ACTIVATIONS",
         entry,
         "import vgrad",
         "frames = vgrad.run(f'activation={list(ACTIVATIONS)[-1]}', 'depth=2', 'steps=2')",

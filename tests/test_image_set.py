@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from vgrad.errors import DataError
 from vgrad.parts import download, idx, image_set
-from vgrad.parts.datasets import mnist
-from vgrad.parts.image_set import FILES, MNIST
+from vgrad.parts.image_set import FASHION_MNIST, FILES, MNIST
+from vgrad.parts.images import fashion_mnist, mnist
 
 SUBSET = Path(__file__).parents[2] / "shared" / "data" / "mnist-subset"
 SIZES = (7_500, 10_000) if SUBSET.is_dir() else (20, 12)
@@ -59,8 +59,8 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def root(tmp_path):
-    return str(SUBSET if SUBSET.is_dir() else write_images(tmp_path / "images"))
+def root(folder):
+    return str(SUBSET if SUBSET.is_dir() else folder)
 
 
 # Files that are as they should be
@@ -267,9 +267,9 @@ def no_network(monkeypatch):
 def published(folder, monkeypatch):
     """Makes `data=mnist` the small files of `folder`, to be had from the given mirrors."""
 
-    def publish(*mirrors):
+    def publish(*mirrors, of=MNIST):
         md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-        monkeypatch.setattr(image_set, "MNIST", replace(MNIST, mirrors=mirrors, md5=md5))
+        monkeypatch.setattr(image_set, of.name.upper(), replace(of, mirrors=mirrors, md5=md5))
 
     return publish
 
@@ -293,6 +293,14 @@ def test_mnist_is_downloaded_once_and_then_read_from_the_cache(
     mnist()
     assert len(server.asked) == 4
     assert capsys.readouterr() == ("", "")
+
+
+def test_fashion_mnist_has_a_folder_of_its_own(mirror, good, cache, published, folder):
+    published(mirror(good).address, of=FASHION_MNIST)
+    np.testing.assert_array_equal(fashion_mnist().train_x, mnist(root=str(folder)).train_x)
+    names = {path.name for path in (cache.parent / "fashion_mnist").iterdir()}
+    assert names == FASHION_MNIST.md5.keys() == MNIST.md5.keys()
+    assert not FASHION_MNIST.md5.items() & MNIST.md5.items()
 
 
 BROKEN_MIRRORS = {

@@ -12,7 +12,7 @@ import networks
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.losses import LOSSES
 from vgrad.probe import Probe
-from vgrad.stack import Nonlinearity, Stack, spans
+from vgrad.stack import Stack
 from vgrad.store import LAYER_COLUMNS
 from vgrad.update import Update
 
@@ -25,7 +25,7 @@ def measure(*configs, data=None, scale=1.0, change=lambda stack: None):
     stack = Stack(configs, data.input_dim, data.output_dim)
     change(stack)
     networks.fill(stack, data)
-    models = [networks.sequential(stack, run) for run in range(len(configs))]
+    models = [networks.Twin(stack, run) for run in range(len(configs))]
     probe, update = Probe(stack), Update(stack)
     stack.forward(keep=True)
     stack.output_error()
@@ -33,61 +33,79 @@ def measure(*configs, data=None, scale=1.0, change=lambda stack: None):
     stack.backward(kept=True)
     probe.look()
     update(1)
-    values, absent = probe.read(updated=True)
+    values, absent = probe.read(updated=True, first=True)
     return stack, models, np.where(absent, np.nan, values), absent
 
 
 def twin(stack, model, run, scale=1.0):
     """The columns of one run, [L + 1, columns], each as its definition says."""
-    config = stack.configs[run]
-    zs, hs = [], []
-    h = stack.inputs[run]
-    for module in model:
-        if isinstance(module, torch.nn.Linear):
-            zs.append(module(h))
-            zs[-1].retain_grad()
-            h = zs[-1]
-        else:
-            h = module(h)
-            hs.append(h)
-    loss = LOSSES[config.loss.name].function(h, stack.targets[run], **config.loss.settings)
-    (scale * loss.sum()).backward()
-    batch = len(h)
-    linears = [m for m in model if isinstance(m, torch.nn.Linear)]
+    model.gradients(stack.targets[run], scale)
+    batch = stack.inputs.shape[1]
     rows = []
-    for index, (z, linear) in enumerate(zip(zs, linears, strict=True)):
-        phi = ACTIVATIONS[config.activation.name], config.activation.settings
-        hidden = index < len(hs)
-        units = unit_columns(z, hs[index] if hidden else z, phi if hidden else None)
-        after = stack.parameters.weights[index][run].T.detach()
-        rows.append(units | weight_columns(linear, after, batch))
+    for layer, z in enumerate(model.zs):
+        hidden = layer < len(model.hs)
+        units = unit_columns(z, model.hs[layer] if hidden else z)
+        if hidden:
+            units |= gate_columns(stack, model, run, layer)
+        matrices = [(model.linears[layer], stack.parameters.weights[layer][run])]
+        if model.factors:
+            matrices.append((model.factors[layer], stack.parameters.factors[layer][run]))
+        learned = learned_columns(model, run, layer, batch) if hidden else {}
+        nulls = {"activation_param": math.nan, "activation_param_grad": math.nan}
+        rows.append(units | weight_columns(matrices, batch) | nulls | learned)
     return np.array([[row[name] for name in LAYER_COLUMNS] for row in rows], dtype=float)
 
 
-def unit_columns(z, h, phi):
-    delta = z.grad.double().numpy()
-    columns = {
-        "preact_mean": z.detach().double().numpy().mean(),
-        "preact_var": z.detach().double().numpy().var(),
-        "preact_ms": (z.detach().double().numpy() ** 2).mean(),
-        "act_mean": h.detach().double().numpy().mean(),
-        "act_var": h.detach().double().numpy().var(),
+def unit_columns(z, h):
+    z, h, delta = (x.detach().double().numpy() for x in (z, h, z.grad))
+    return {
+        "preact_mean": z.mean(),
+        "preact_var": z.var(),
+        "preact_ms": (z**2).mean(),
+        "act_mean": h.mean(),
+        "act_var": h.var(),
         "delta_rms": math.sqrt((delta**2).mean()),
-        "correlation": cosine(h.detach().double().numpy()),
+        "correlation": cosine(h),
         "gate_ms": math.nan,
         "saturated": math.nan,
         "dead": math.nan,
     }
-    if phi:
-        entry, settings = phi
-        leaf = z.detach().clone().requires_grad_()
-        (slope,) = torch.autograd.grad(entry.function(leaf, **settings).sum(), leaf)
-        slope = slope.double().abs().numpy()
-        steepest = Nonlinearity.of(spans([networks.Choice(entry.name, settings)])[0]).steepest
-        columns["gate_ms"] = (slope**2).mean()
-        columns["saturated"] = (slope < 0.05 * steepest).mean()
-        columns["dead"] = (slope == 0).all(0).mean()
-    return columns
+
+
+def gate_columns(stack, model, run, layer):
+    """The slope of z_j: the length of ∂h/∂z_j, one output after the other."""
+    leaf = model.zs[layer].detach().clone().requires_grad_()
+    h = model.phi(layer, leaf)
+    squares = torch.zeros_like(leaf)
+    entry = ACTIVATIONS[stack.configs[run].activation.name]
+    outputs = [h.sum()] if entry.elementwise else h.sum(0)
+    for output in outputs:
+        squares += torch.autograd.grad(output, leaf, retain_graph=True)[0].square()
+    slope = squares.sqrt().double().numpy()
+    steepest = steepness(stack, model, run, layer)
+    return {
+        "gate_ms": (slope**2).mean(),
+        "saturated": (slope < 0.05 * steepest).mean(),
+        "dead": (slope == 0).all(0).mean(),
+    }
+
+
+def steepness(stack, model, run, layer):
+    (phi,) = (p for p in stack.nonlinearities if p.runs.start <= run < p.runs.stop)
+    learned = model.learned[layer][..., : phi.learned] if phi.learned else None
+    steepest = phi.steepest(learned)
+    return steepest.detach().numpy() if isinstance(steepest, torch.Tensor) else steepest
+
+
+def learned_columns(model, run, layer, batch):
+    if not model.learned or model.learned[layer].grad is None:
+        return {}
+    (phi,) = (p for p in model.stack.nonlinearities if p.runs.start <= run < p.runs.stop)
+    parameter = model.learned[layer]
+    return {
+        "activation_param": parameter[..., : phi.learned].double().mean().item(),
+        "activation_param_grad": parameter.grad[..., : phi.learned].double().mean().item() / batch,
+    }
 
 
 def cosine(h):
@@ -101,24 +119,31 @@ def cosine(h):
     return (pairs.sum() - np.trace(pairs)) / (len(h) * (len(h) - 1))
 
 
-def weight_columns(linear, after, batch):
-    gradient = linear.weight.grad.double().numpy() / batch  # [fan_out, fan_in]
-    weight = linear.weight.detach().double().numpy()
-    change = after.double().numpy() - weight
-    bias = linear.bias
+def weight_columns(matrices, batch):
+    """Of one layer's weights: one matrix, or two factors of one, each with its values after."""
+    gradients, before, changes, signs = [], [], [], []
+    for linear, after in matrices:
+        gradient = linear.weight.grad.double().numpy() / batch  # [fan_out, fan_in]
+        weight = linear.weight.detach().double().numpy()
+        counts = (gradient != 0).sum(1)
+        signs += [*(np.abs(np.sign(gradient).sum(1))[counts > 0] / counts[counts > 0])]
+        gradients.append(gradient.ravel())
+        before.append(weight)
+        changes.append((after.T.double().numpy() - weight).ravel())
+    bias = matrices[0][0].bias
+    gradient, change = np.concatenate(gradients), np.concatenate(changes)
+    norm = np.linalg.norm(np.concatenate([w.ravel() for w in before]))
     live = gradient != 0
-    counts = live.sum(1)
-    signs = np.abs(np.sign(gradient).sum(1))[counts > 0] / counts[counts > 0]
-    norm = np.linalg.norm(weight)
+    whole = before[0] if len(before) == 1 else before[0] @ before[1]
+    bias_norm = None if bias is None else np.linalg.norm(bias.grad.double().numpy() / batch)
     return {
         "weight_grad_norm": np.linalg.norm(gradient),
-        "bias_grad_norm": math.nan
-        if bias is None
-        else np.linalg.norm(bias.grad.double().numpy() / batch),
+        "bias_grad_norm": math.nan if bias is None else bias_norm,
         "weight_norm": norm,
         "update_ratio": np.linalg.norm(change) / norm if norm else math.nan,
-        "sign_coherence": signs.mean() if len(signs) else math.nan,
+        "sign_coherence": np.mean(signs) if signs else math.nan,
         "lost_updates": ((change == 0) & live).sum() / live.sum() if live.any() else math.nan,
+        "weight_gain": math.sqrt(whole.shape[1] * whole.var()),
     }
 
 
@@ -154,7 +179,7 @@ def test_every_column_agrees_with_plain_autograd(name, dtype, bias):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [n for n in LOSSES if "classification" in LOSSES[n].tasks])
 def test_every_column_agrees_for_every_loss(name, dtype):
     stack, (model,), values, _ = measure(networks.config(loss=name, dtype=dtype))
     assert_agree(values[0], twin(stack, model, 0), TOLERANCE[dtype])
@@ -267,7 +292,7 @@ def test_not_a_number_is_a_measurement_and_not_a_null():
 def test_chunks_of_layers_give_the_same_bits_as_one_piece(monkeypatch):
     config = networks.config(depth=7, width=24)
     whole = measure(config)[2]
-    monkeypatch.setattr("vgrad.probe.CHUNK", 2 * 16 * 24)
+    monkeypatch.setattr("vgrad.reductions.CHUNK", 2 * 16 * 24)
     np.testing.assert_array_equal(measure(config)[2], whole)
 
 
@@ -282,7 +307,8 @@ def test_without_an_update_its_columns_are_null():
     probe.look()
     _, absent = probe.read(updated=False)
     null = {name for i, name in enumerate(LAYER_COLUMNS) if absent[0][:-1, i].all()}
-    assert null == {"update_ratio", "lost_updates"}
+    learned = {"activation_param", "activation_param_grad"}
+    assert null == {"update_ratio", "lost_updates", "weight_gain", *learned}
 
 
 def test_the_gradient_norm_of_a_run_is_that_of_all_its_weights():

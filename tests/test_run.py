@@ -90,10 +90,15 @@ def test_an_unneeded_force_is_taken_for_what_it_means(untrained):
     assert json.loads(untrained("run", "--json", "++depth=3").out)["config"]["depth"] == 3
 
 
-def test_every_choice_can_be_typed(untrained, monkeypatch):
+def test_every_choice_can_be_typed(untrained, monkeypatch, tmp_path):
     monkeypatch.setattr(pack, "check", lambda config: config)
+    table = tmp_path / "table.csv"
+    table.write_text("x,y\n1,a\n2,b\n")
+    more = {"csv": [f"data.path={table}", "data.target=y"]}
     for kind, registry in REGISTRIES.items():
         for name in registry:
-            ended = untrained("run", "--json", f"{kind}={name}", f"name={kind}-{name}")
+            ended = untrained(
+                "run", "--json", f"{kind}={name}", f"name={kind}-{name}", *more.get(name, [])
+            )
             assert ended.status == 0, ended.err
             assert json.loads(ended.out)["config"][kind]["name"] == name

@@ -11,7 +11,7 @@ from vgrad import pack
 
 SLIPS = {
     # names
-    "run activation=rleu": "No activation is named 'rleu'. Did you mean 'relu'? Known: elu,",
+    "run activation=rleu": "No activation is named 'rleu'. Did you mean 'relu'? Known: celu,",
     "run activation=": "No activation is named ''.",
     "run activation=null": "No activation is named 'null'.",
     "run activation=1": "No activation is named '1'.",

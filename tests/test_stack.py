@@ -12,10 +12,11 @@ from vgrad.parts.losses import LOSSES
 from vgrad.stack import Stack
 
 
-def walked(*configs, data=None):
-    """A stack after one forward and backward pass in lean and in kept form alike."""
+def walked(*configs, data=None, change=lambda stack: None):
+    """A stack after one forward and backward pass."""
     data = data or networks.classification()
     stack = Stack(configs, data.input_dim, data.output_dim)
+    change(stack)
     networks.fill(stack, data)
     stack.forward(keep=True)
     stack.output_error()
@@ -23,25 +24,32 @@ def walked(*configs, data=None):
     return stack
 
 
-def graph(stack, run):
-    """The loss gradient of one run, by one autograd graph."""
-    model = networks.sequential(stack, run)
-    loss = stack.configs[run].loss
-    per_example = LOSSES[loss.name].function(
-        model(stack.inputs[run]), stack.targets[run], **loss.settings
-    )
-    per_example.mean().backward()
-    return model
-
-
 def assert_equal_gradients(stack, run, tolerance):
-    linears = [m for m in graph(stack, run) if isinstance(m, torch.nn.Linear)]
-    for index, linear in enumerate(linears):
-        ours, theirs = stack.gradients.weights[index][run].T, linear.weight.grad
-        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * theirs.norm())
-        if stack.layout.bias:
-            ours, theirs = stack.gradients.biases[index][run, 0], linear.bias.grad
-            torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * theirs.norm())
+    """Every parameter's gradient against one autograd graph over a plain model."""
+    model = networks.Twin(stack, run)
+    model.gradients(stack.targets[run])
+    batch, named = stack.inputs.shape[1], stack.gradients.named
+    pairs = []
+    layers = zip(model.linears, stack.gradients.weights, strict=True)
+    pairs += [(weight[run].T, linear.weight.grad) for linear, weight in layers]
+    layers = zip(model.linears, stack.gradients.biases, strict=False)
+    pairs += [(bias[run, 0], linear.bias.grad) for linear, bias in layers]
+    layers = zip(model.factors, stack.gradients.factors, strict=True)
+    pairs += [(weight[run].T, linear.weight.grad) for linear, weight in layers]
+    for modules, name in ((model.gates, "gate"), (model.heads, "head")):
+        for index, linear in enumerate(modules):
+            pairs.append((named[name][index, run].T, linear.weight.grad))
+            if linear.bias is not None:
+                pairs.append((named[f"{name}_bias"][index, run, 0], linear.bias.grad))
+    blocks = ("norm_gain", "norm_shift", "branch_scale", "activation")
+    for name, own in zip(
+        blocks, (model.gain, model.shift, model.scale, model.learned), strict=True
+    ):
+        pairs += [(named[name][i, run], p.grad) for i, p in enumerate(own) if p.grad is not None]
+    for ours, theirs in pairs:
+        theirs = theirs / batch
+        near = max(tolerance * float(theirs.norm()), 1e-15)  # some are 0 but for their rounding
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=near)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -59,7 +67,7 @@ def test_the_walk_back_equals_autograd_for_every_activation(name):
     assert_equal_gradients(stack, 0, 1e-12)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [n for n in LOSSES if "classification" in LOSSES[n].tasks])
 def test_the_walk_back_equals_autograd_for_every_loss(name):
     stack = walked(networks.config(loss=name, dtype="float64"))
     assert_equal_gradients(stack, 0, 1e-12)
@@ -69,6 +77,109 @@ def test_the_walk_back_equals_autograd_for_every_loss(name):
 def test_the_walk_back_equals_autograd_for_every_init(name):
     stack = walked(networks.config(init=name, dtype="float64"))
     assert_equal_gradients(stack, 0, 1e-12)
+
+
+REMEDIES = {
+    "batch norm": {"norm": "batch"},
+    "batch norm after": {"norm": "batch", "norm_at": "after"},
+    "layer norm": {"norm": "layer"},
+    "layer norm after": {"norm": "layer", "norm_at": "after"},
+    "rms norm": {"norm": "rms"},
+    "rms norm after": {"norm": "rms", "norm_at": "after", "bias": False},
+    "identity": {"residual": "identity"},
+    "identity over two": {"residual": "identity", "residual_every": 2},
+    "scaled over three": {"residual": "scaled", "residual_every": 3},
+    "rezero": {"residual": "rezero"},
+    "dropout": {"dropout": 0.3},
+    "alpha dropout": {"alpha_dropout": 0.2},
+    "heads": {"aux_heads": 2, "aux_weight": 0.7},
+    "heads without bias": {"aux_heads": 3, "bias": False},
+    "bottleneck": {"bottleneck": 3},
+    "all at once": {
+        "norm": "batch",
+        "residual": "rezero",
+        "residual_every": 2,
+        "dropout": 0.2,
+        "aux_heads": 2,
+        "bottleneck": 5,
+    },
+    "all after": {
+        "norm": "layer",
+        "norm_at": "after",
+        "residual": "scaled",
+        "alpha_dropout": 0.2,
+        "aux_heads": 1,
+        "bottleneck": 5,
+        "bias": False,
+    },
+}
+HIGHWAYS = {
+    "highway": {},
+    "highway with batch norm": {"norm": "batch", "dropout": 0.2, "aux_heads": 1},
+    "highway with bottleneck": {"bottleneck": 4, "gate_bias": 0.5, "norm_at": "after"},
+}
+MODELS = {name: ("mlp", keys) for name, keys in REMEDIES.items()}
+MODELS |= {name: ("highway", keys) for name, keys in HIGHWAYS.items()}
+
+
+def remedied(name, **keys):
+    """A config with the remedies of that name."""
+    model, settings = MODELS[name]
+    settings = {f"model__{key}": value for key, value in settings.items()}
+    return networks.config(model=model, **settings, **keys)
+
+
+def disturb(stack):
+    """Move what starts from 0 and 1 away from there, so that every gradient counts."""
+    for name in ("norm_gain", "norm_shift", "branch_scale", "head_bias", "activation"):
+        block = stack.parameters.named[name]
+        block.add_(torch.linspace(0.1, 0.4, block.numel(), dtype=block.dtype).view_as(block))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "prelu", "rrelu", "maxout", "crelu"])
+@pytest.mark.parametrize("depth", [0, 1, 4, 5])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_walk_back_equals_autograd_with_every_remedy(name, depth, activation):
+    if MODELS[name][1].get("aux_heads", 0) >= max(depth, 1):
+        return
+    keys = {"depth": depth, "activation": activation, "init__bias_std": 0.1, "dtype": "float64"}
+    stack = walked(*(remedied(name, seed=s, **keys) for s in range(2)), change=disturb)
+    for run in range(2):
+        assert_equal_gradients(stack, run, 1e-11)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_penalties_add_to_the_gradients_of_their_own_run(penalty):
+    keys = {"dtype": "float64", "model__aux_heads": 1, "model__bottleneck": 3}
+    configs = [networks.config(**keys), networks.config(**keys, **{f"loss__{penalty}": 0.1})]
+    stack = walked(*configs)
+    for run in range(2):
+        assert_equal_gradients(stack, run, 1e-12)
+
+
+@pytest.mark.parametrize("settings", [{}, {"per_unit": True}])
+def test_runs_that_learn_their_activation_stand_beside_runs_that_do_not(settings):
+    keys = {f"activation__{key}": value for key, value in settings.items()}
+    configs = [
+        networks.config(dtype="float64", activation="tanh"),
+        networks.config(dtype="float64", activation="prelu", **keys),
+        networks.config(dtype="float64", activation="swish", activation__trained=True),
+        networks.config(dtype="float64", activation="swish"),
+    ]
+    stack = walked(*configs, change=disturb)
+    for run in range(len(configs)):
+        assert_equal_gradients(stack, run, 1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_prediction_with_remedies_is_that_of_a_plain_model(name):
+    stack = walked(
+        *(remedied(name, seed=s, depth=4, dtype="float64") for s in range(2)), change=disturb
+    )
+    x = torch.tensor(networks.classification().test_x).double()
+    for run in range(2):
+        expected = networks.Twin(stack, run).eval()(x).detach()
+        torch.testing.assert_close(stack.predict(x)[run], expected, rtol=1e-11, atol=1e-11)
 
 
 def test_runs_of_different_activations_and_losses_each_get_their_own_gradient():
@@ -123,7 +234,7 @@ def test_a_prediction_is_that_of_a_plain_model():
     stack = walked(*(networks.config(seed=s, dtype="float64") for s in range(2)), data=data)
     x = torch.tensor(data.test_x).double()
     for run in range(2):
-        expected = networks.sequential(stack, run)(x).detach()
+        expected = networks.Twin(stack, run).eval()(x).detach()
         torch.testing.assert_close(stack.predict(x)[run], expected, rtol=1e-12, atol=1e-12)
 
 

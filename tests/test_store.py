@@ -111,7 +111,9 @@ def test_null_nan_and_infinity_stay_apart(make, tmp_path):
 
 @settings(max_examples=30)
 @given(
-    values=st.lists(st.floats(width=64) | st.none(), min_size=16, max_size=16),
+    values=st.lists(
+        st.floats(width=64) | st.none(), min_size=len(LAYER_COLUMNS), max_size=len(LAYER_COLUMNS)
+    ),
     step=st.integers(0, 2**62),
 )
 def test_any_numbers_come_back_bit_by_bit(values, step, tmp_path_factory):
@@ -284,7 +286,7 @@ def test_the_tables_are_made_some_thousand_rows_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "_batch", watch)
     with begin(tmp_path) as writer:
         for step in range(3_000):
-            writer.record(step, {}, np.full((20, 16), float(step)))
+            writer.record(step, {}, np.full((20, len(LAYER_COLUMNS)), float(step)))
         writer.finish("completed", {}, {})
     assert max(at_once) < table.ROWS_AT_ONCE + 20
     frames = load(tmp_path)
@@ -299,7 +301,8 @@ folder = pathlib.Path({str(tmp_path)!r})
 recording.write(folder / "short")
 writer = recording.begin(folder / "long")
 for step in range(1_500):
-    writer.record(step, {{}}, numpy.random.default_rng(step).normal(size=(400, 16)))
+    values = numpy.random.default_rng(step).normal(size=(400, {len(LAYER_COLUMNS)}))
+    writer.record(step, {{}}, values)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 writer.finish("completed", {{}}, {{}})
 print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -314,9 +317,10 @@ print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def test_the_largest_rows_of_zeros_are_not_taken_for_a_bomb(tmp_path):
+    many = (1_000, len(LAYER_COLUMNS))
     with begin(tmp_path) as writer:
         for step in range(60):
-            writer.record(step, {}, np.zeros((1_000, 16)), np.ones((1_000, 16), bool))
+            writer.record(step, {}, np.zeros(many), np.ones(many, bool))
         writer.finish("completed", {}, {})
     assert load(tmp_path).layers.preact_mean.isna().sum() == 60_000
 
@@ -332,7 +336,8 @@ def test_a_record_is_one_short_write_for_each_table_and_waits_for_no_disk(tmp_pa
     def wait(descriptor):
         raise AssertionError("a record waits for the disk")
 
-    layers, absent = np.random.default_rng(0).normal(size=(41, 16)), np.zeros((41, 16), bool)
+    shape = (41, len(LAYER_COLUMNS))
+    layers, absent = np.random.default_rng(0).normal(size=shape), np.zeros(shape, bool)
     with begin(tmp_path) as writer:
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", count)

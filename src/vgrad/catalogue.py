@@ -9,11 +9,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from vgrad.config import REGISTRIES
+from vgrad.config import REGISTRIES, setting_types
 from vgrad.errors import UnknownNameError
 from vgrad.registry import Entry, Registry
 
 ORDER = ("activation", "init", "loss", "optimizer", "data", "model")
+WIDE = 140
+"""Columns from which on formula, settings and source stand side by side."""
+NUMBERS = {float: "a number", int: "a whole number"}
 
 
 def find(kind: str | None) -> list[Registry]:
@@ -45,33 +48,96 @@ def document(registries: Sequence[Registry]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def table(registry: Registry) -> Table:
-    """The entries of one registry; two columns, so that it can be read at any width."""
+def common(registry: Registry) -> dict[str, Any]:
+    """The settings that every entry of the kind has, with their usual defaults."""
+    first = next(iter(registry.values()))
+    return {name: value for name, value in first.settings.items() if name in first.common}
+
+
+def special(entry: Entry, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that set an entry apart: its own, and the common ones that it starts otherwise.
+
+    Args:
+        entry: the entry.
+        usual: the `common` settings of its registry.
+    """
+    same = {name for name in entry.common if usual.get(name) == entry.settings[name]}
+    return {name: value for name, value in entry.settings.items() if name not in same}
+
+
+def allowed(entry: Entry, setting: str) -> tuple[str, ...]:
+    """The words that a setting may be, and what else than a word; empty where any value goes."""
+    words = entry.choices.get(setting, ())
+    types = setting_types(entry)[setting]
+    return (*(what for kind, what in NUMBERS.items() if kind in types), *words) if words else ()
+
+
+def table(registry: Registry, width: int) -> Table:
+    """The entries of one registry.
+
+    Args:
+        registry: whose entries.
+        width: the columns that there are; where they are few, what is known of an entry stands
+            one below the other, beside its name.
+    """
+    usual = common(registry)
     shown = Table(
         title=Text(f"{registry.plural}: {registry.kind}=NAME", style="bold"),
         title_justify="left",
+        caption=_shared(registry, usual) if usual else None,
+        caption_justify="left",
+        caption_style="",
         box=SIMPLE_HEAD,
-        show_header=False,
+        show_header=width >= WIDE,
         pad_edge=False,
         expand=False,
     )
-    shown.add_column(style="bold cyan", no_wrap=True)
-    shown.add_column(overflow="fold")
+    shown.add_column("name", style="bold cyan", no_wrap=True)
+    if width >= WIDE:
+        for column, ratio in (("formula", 6), ("settings", 4), ("source", 5)):
+            shown.add_column(column, overflow="fold", ratio=ratio)
+        shown.expand = True
+    else:
+        shown.add_column(overflow="fold")
     for entry in registry.values():
-        shown.add_row(Text(entry.name), _about(registry.kind, entry))
+        formula, source = Text(entry.formula), Text(entry.source, style="dim")
+        settings = _settings(registry.kind, entry, special(entry, usual), apart=width >= WIDE)
+        about = [formula, settings, source]
+        if width < WIDE:
+            about = [Text("\n").join([part for part in about if part] + [Text()])]
+        shown.add_row(Text(entry.name), *about)
     return shown
 
 
-def _about(kind: str, entry: Entry) -> Text:
-    about = Text(entry.formula)
-    if entry.settings:
-        about.append("\n").append(_settings(kind, entry.settings), style="green")
-    return about.append("\n").append(entry.source, style="dim").append("\n")
+def _shared(registry: Registry, usual: Mapping[str, Any]) -> Text:
+    """What every entry of the kind can be given."""
+    entry = next(iter(registry.values()))
+    lines = _settings(registry.kind, entry, usual, apart=True).split("\n")
+    return Text("\n  ").join([Text(f"every {registry.kind} also has:"), *lines]).append("\n")
 
 
-def _settings(kind: str, settings: Mapping[str, Any]) -> str:
-    """The settings as they are typed, with their defaults."""
-    return "  ".join(f"{kind}.{name}={typed(value)}" for name, value in settings.items())
+def _settings(kind: str, entry: Entry, settings: Mapping[str, Any], *, apart: bool) -> Text:
+    """The settings as they are typed, with their defaults; those with choices on their own line.
+
+    Args:
+        kind: of the entry.
+        entry: whose settings.
+        settings: those of them that are shown.
+        apart: whether each stands on a line of its own.
+    """
+    lines: list[Text] = []
+    plain = False  # whether the last line takes another one
+    for name, value in settings.items():
+        shown = Text(f"{kind}.{name}={typed(value)}", style="green")
+        choices = allowed(entry, name)
+        if choices:
+            shown = Text.assemble(shown, Text(f"  ({', '.join(choices)})", style="dim"))
+        if plain and not choices and not apart:
+            lines[-1] = Text("  ").join([lines[-1], shown])
+        else:
+            lines.append(shown)
+        plain = not choices
+    return Text("\n").join(lines)
 
 
 def typed(value: Any) -> str:

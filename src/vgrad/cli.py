@@ -17,6 +17,8 @@ from vgrad.interrupt import Interrupted, heard
 from vgrad.options import HELP, VERBS, Parser, RunParser
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vgrad.compose import Request
 
 FAULT, CTRL_C = 1, 130
@@ -141,16 +143,34 @@ def _list(words: list[str]) -> None:
     parser = Parser("list")
     parser.add_argument("kind", nargs="?", metavar="KIND", help="such as activations, or data")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw φ and φ′ of every activation, as PNG, SVG or PDF"
+    )
     args = parser.parse_args(words)
     from vgrad import catalogue
 
     registries = catalogue.find(args.kind)
+    if args.plot is not None:
+        _plot(Path(args.plot), [registry.kind for registry in registries], quiet=args.json)
     if args.json:
         from vgrad import store
 
         print(store.dumps(catalogue.document(registries)), end="")
-        return
-    _show(*(catalogue.table(registry) for registry in registries))
+    elif args.plot is None:
+        width = _console().width
+        _show(*(catalogue.table(registry, width) for registry in registries))
+
+
+def _plot(path: Path, kinds: list[str], *, quiet: bool) -> None:
+    """Draw the activations, and say where they are unless something else is to be printed."""
+    if kinds != ["activation"]:
+        raise ConfigError("--plot draws activations: `vgrad list activations --plot FILE`.")
+    from vgrad import portrait
+    from vgrad.terminal import literal
+
+    portrait.draw(path)
+    if not quiet:
+        print(literal(str(path)))
 
 
 def _ls(words: list[str]) -> None:
@@ -203,14 +223,18 @@ def _stdout_kept(json: bool) -> Iterator[None]:
 
 
 def _show(*tables: Any, width_of_pipe: int = 80) -> None:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else width_of_pipe
-    console = Console(highlight=False, width=width)
+    console = _console(width_of_pipe)
     with console.capture() as captured:
         console.print(*tables, sep="\n")
     for line in captured.get().splitlines():
         print(line.rstrip())
+
+
+def _console(width_of_pipe: int = 80) -> Console:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else width_of_pipe
+    return Console(highlight=False, width=width)
 
 
 def _complain(message: str, status: int) -> int:

@@ -149,12 +149,18 @@ def run_id(config: RunConfig) -> str:
     """12 hex digits that name what determines a run's result, wherever it is kept.
 
     The config is a resolved one, as `vgrad.pack.check` returns it: `epochs` has become `steps`,
-    and `device` names a device. The run's own name and the folder of its data do not count.
+    and `device` names a device. The run's own name and the folder of its data do not count; of a
+    file of the user's own its content does.
+
+    Raises:
+        VgradError: that file cannot be read.
     """
     tree = config.plain()
     for key in ("name", "epochs"):
         del tree[key]
     tree["data"].pop("root", None)
+    if fingerprint := DATASETS[config.data.name].fingerprint:
+        tree["data"]["path"] = fingerprint(config.data.settings)
     text = json.dumps([FORMAT, tree], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -205,7 +211,9 @@ def setting_types(entry: Entry) -> dict[str, tuple[type, ...]]:
     annotations = getattr(entry.function, "__annotations__", {})
     types: dict[str, tuple[type, ...]] = {}
     for setting, default in entry.settings.items():
-        names = [part.strip() for part in str(annotations.get(setting, "")).split("|")]
+        hint = annotations.get(setting, "")
+        text = hint.__name__ if isinstance(hint, type) else str(hint)
+        names = [part.strip() for part in text.split("|")]
         known = all(name in TYPES for name in names)
         types[setting] = tuple(TYPES[name] for name in names) if known else (type(default),)
     return types

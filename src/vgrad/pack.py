@@ -13,19 +13,25 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 
-from vgrad.config import RunConfig, resolved_init, run_id
+from vgrad.config import RunConfig, run_id
 from vgrad.diagnose import Profile, describe, summarise
+from vgrad.draw import drawn_init
 from vgrad.errors import ConfigError
+from vgrad.layout import Layout
 from vgrad.parts.datasets import DATASETS, Dataset, load
 from vgrad.parts.losses import LOSSES
+from vgrad.parts.models import Architecture
+from vgrad.registry import Entry
+from vgrad.stack import form
 from vgrad.store import LAYER_COLUMNS, RunWriter
 from vgrad.terminal import View
 from vgrad.train import Outcome, Record, Row, train
 
 VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
-WEIGHT_COPIES = 7  # weights, gradients, two of an optimizer's, three of the probe's
+WEIGHT_COPIES = 9  # weights, gradients, a copy, up to three of an optimizer's, three of the probe's
 UNIT_COPIES = 4  # z, h, δ and the probe's room
 DELTA = LAYER_COLUMNS.index("delta_rms")
 
@@ -42,8 +48,8 @@ def check(config: RunConfig) -> RunConfig:
     device = _device(config.device)
     if config.dtype == "float64" and device == "mps":
         raise ConfigError("device=mps has no float64; dtype=float32 it has, and device=cpu both.")
-    _check_loss(config)
     data = load(config.data.name, config.data.settings)
+    _check_loss(config, data)
     examples = len(data.train_x)
     batch = config.batch_size or min(DATASETS[config.data.name].batch_size, examples)
     if batch > examples:
@@ -51,6 +57,8 @@ def check(config: RunConfig) -> RunConfig:
             f"batch_size={batch} is more than the {examples} training examples "
             f"of data={config.data.name}."
         )
+    _check_architecture(config, batch)
+    drawn_init(config)  # is there such a gain?
     _check_memory(config, data, batch)
     steps = config.steps
     if config.epochs is not None:
@@ -101,7 +109,12 @@ def _summary(
         outcome.status,
         chance=None if data.classes is None else 1.0 / data.classes,
     )
-    summary |= {"last_step": outcome.updates, "resolved_init": resolved_init(config).name}
+    init = drawn_init(config)
+    summary |= {"last_step": outcome.updates, "resolved_init": init.name}
+    if config.init.settings.get("gain") == "auto":
+        summary |= {"resolved_gain": init.settings["gain"]}
+    if minutes.rows and minutes.rows[-1]["clipped_updates"] is not None:
+        summary |= {"clipped_updates": minutes.rows[-1]["clipped_updates"]}
     if outcome.status == "diverged":
         summary |= {"first_bad_step": outcome.updates, "first_bad_layer": outcome.bad_layer}
     return summary
@@ -185,28 +198,60 @@ def _device(wanted: str) -> str:
     return wanted
 
 
-def _check_loss(config: RunConfig) -> None:
-    task = DATASETS[config.data.name].task
-    if task not in LOSSES[config.loss.name].tasks:
-        fitting = [f"loss={name}" for name, entry in LOSSES.items() if task in entry.tasks]
+def _check_loss(config: RunConfig, data: Dataset) -> None:
+    """Refuse a loss that the task or the targets do not go with, and name those that they do."""
+    entry, name = LOSSES[config.loss.name], config.data.name
+    if _fits(entry, data):
+        return
+    why = f"loss={entry.name} does not fit data={name}, a {data.task} task."
+    if data.task in entry.tasks:
+        targets = np.concatenate([data.train_y, data.test_y])
+        why = (
+            f"loss={entry.name} does not fit data={name}: it needs targets {entry.domain.words}, "
+            f"and these reach from {targets.min()!s} to {targets.max()!s}."
+        )
+    fitting = [f"loss={other.name}" for other in LOSSES.values() if _fits(other, data)]
+    raise ConfigError(f"{why} What fits: {', '.join(fitting)}.")
+
+
+def _fits(loss: Entry, data: Dataset) -> bool:
+    """Whether a loss is for such a task and defined for every target; one-hot ones always do."""
+    if data.task not in loss.tasks:
+        return False
+    if data.task == "classification" or loss.domain is None:
+        return True
+    return bool(loss.domain.holds(data.train_y) and loss.domain.holds(data.test_y))
+
+
+def _check_architecture(config: RunConfig, batch: int) -> None:
+    """Refuse remedies that this depth or this batch has no room for."""
+    wide = Architecture.of(config.model.name, config.model.settings)
+    if wide.aux_heads and wide.aux_heads >= config.depth:
         raise ConfigError(
-            f"loss={config.loss.name} does not fit data={config.data.name}, a {task} task. "
-            f"What fits: {', '.join(fitting)}."
+            f"model.aux_heads={wide.aux_heads} needs depth={wide.aux_heads + 1} or more: a head "
+            f"reads a hidden layer below the last. Here depth={config.depth}."
+        )
+    if wide.norm == "batch" and batch == 1:
+        raise ConfigError(
+            "model.norm=batch needs a batch_size of 2 or more: one example has no variance. "
+            "model.norm=layer and model.norm=rms take any."
         )
 
 
 def _check_memory(config: RunConfig, data: Dataset, batch: int) -> None:
     """Refuse what this machine's memory cannot hold, rather than let it be killed."""
-    hidden, depth = config.width, config.depth
-    weights = depth and data.input_dim * hidden + (depth - 1) * hidden**2
-    weights += (hidden if depth else data.input_dim) * data.output_dim
-    units = batch * (depth * hidden + data.input_dim + data.output_dim)
+    pieces, copies = form(config)
+    wide = Architecture.of(config.model.name, config.model.settings)
+    sizes = (data.input_dim, config.width, config.depth, data.output_dim)
+    weights = Layout(1, *sizes, wide, pieces, copies).size
+    widest = config.width * max(pieces, copies)
+    units = batch * (config.depth * widest + data.input_dim + data.output_dim)
     bytes_each = 8 if config.dtype == "float64" else 4
     needed = (WEIGHT_COPIES * weights + UNIT_COPIES * units) * bytes_each
     has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > has:
         raise ConfigError(
-            f"depth={depth} width={hidden} batch_size={batch} needs some "
+            f"depth={config.depth} width={config.width} batch_size={batch} needs some "
             f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
         )
 

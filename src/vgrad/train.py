@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from vgrad.config import RunConfig
+from vgrad.draw import BATCHES, EXAMPLES, generator
 from vgrad.parts.datasets import Dataset
 from vgrad.probe import Probe
-from vgrad.stack import BATCHES, Stack, generator
+from vgrad.stack import Stack
 from vgrad.store import LAYER_COLUMNS
 from vgrad.update import Update
 
@@ -25,6 +26,7 @@ DENSE = 10  # the first steps, each of which is recorded by default
 RECORDS = 50  # about how many records a run leaves by default
 EVALUATIONS = 20  # about how many times it is evaluated by default
 EVALUATED = 1_000  # examples that are evaluated at a time
+SETTLED_ON = 256  # examples that a layer-sequential init scales its weights by
 
 WORTH_SHARING = 500_000  # multiplications of a layer's product, from which a second thread helps
 GRADIENT = LAYER_COLUMNS.index("weight_grad_norm")
@@ -104,11 +106,12 @@ class Training:
         self.outcomes: dict[int, Outcome] = {}
         self._update = Update(self.stack)
         self._probe = Probe(self.stack)
-        self._rates = [config.optimizer.settings.get("lr") for config in configs]
         self._classes = data.classes
         self._inputs, self._targets = self._tensors(data.train_x, data.train_y)
         self._test = self._tensors(data.test_x, data.test_y)
         self._orders = orders(configs, len(data.train_x))
+        if self.stack.needs_settling:
+            self.stack.settle(self._samples())
         self._probed = cadence(first.steps, first.probe_every, DENSE, RECORDS)
         self._evaluated = cadence(first.steps, first.eval_every, 0, EVALUATIONS)
         default = default_cadence(first.steps, DENSE, RECORDS)
@@ -122,6 +125,13 @@ class Training:
         if self._classes is not None:
             targets = np.eye(self._classes, dtype=np.float32)[targets]
         return to(inputs), to(targets)
+
+    def _samples(self) -> Tensor:
+        """Each run's own draw of training examples, [R, N, D], that its weights are settled on."""
+        configs, count = self.stack.configs, min(SETTLED_ON, len(self._inputs))
+        draws = [generator(config.seed, EXAMPLES) for config in configs]
+        picked = [torch.randperm(len(self._inputs), generator=g)[:count] for g in draws]
+        return self._inputs[torch.stack(picked).to(self.stack.device)]
 
     def run(
         self,
@@ -154,14 +164,16 @@ class Training:
         """One forward and backward pass, its update unless it is the last, and its records."""
         stack, recorded = self.stack, last or any(step in rows for rows in self._rows)
         probed = bool(self._probed) and (last or step in self._probed)
+        stack.refresh()
         self._pass(keep=probed)
-        if not math.isfinite(float(stack.gradients.flat.sum())):
+        if not math.isfinite(float(stack.gradients.flat.sum() + stack.outputs.sum())):
             yield from self._drop_diverged(step)
             self._pass(keep=probed)
         rows = self._rows_of(step, last=last) if recorded else []
         if probed:
             self._probe.look()
         if not last:
+            stack.remember(kept=probed)
             self._update(step + 1)
             if self.outcomes:  # what their optimizers remember may not be finite
                 stack.silence([*self.outcomes])
@@ -177,7 +189,7 @@ class Training:
     def _records(self, step: int, rows: list[Row], *, probed: bool, last: bool) -> Iterator[Record]:
         """The records of the runs that are still in training."""
         if probed:
-            layers, absent = self._probe.read(updated=not last)
+            layers, absent = self._probe.read(updated=not last, first=step == 0)
             norms = np.linalg.norm(layers[:, :, GRADIENT], axis=1)
         else:
             norms = self._probe.gradient_norms()
@@ -192,12 +204,13 @@ class Training:
         """The last records of the runs whose gradient is no longer finite."""
         stack = self.stack
         sums = torch.stack([block.sum((0, 2, 3)) for block in stack.gradients.blocks]).sum(0)
+        sums += stack.outputs.sum((1, 2))  # of a bounded loss gradients stay finite
         finite = sums.isfinite().tolist()
         diverged = [run for run, ok in enumerate(finite) if not ok and run not in self.outcomes]
         self._pass(keep=True)
         rows = self._rows_of(step, last=True)
         self._probe.look()
-        layers, absent = self._probe.read(updated=False)
+        layers, absent = self._probe.read(updated=False, first=step == 0)
         for run in diverged:
             rows[run]["grad_norm"] = float(np.linalg.norm(layers[run, :, GRADIENT]))
             self.outcomes[run] = Outcome("diverged", step, first_bad_layer(layers[run]))
@@ -211,15 +224,19 @@ class Training:
         """A row of `steps.parquet` per run, of the state before the update."""
         stack = self.stack
         losses, accuracies = self._score(stack.outputs, stack.targets)
+        coming = min(step + 1, max(self.steps, 1))
+        columns = {
+            "train_loss": losses,
+            "train_accuracy": accuracies,
+            "val_loss": [None] * len(losses),
+            "val_accuracy": [None] * len(losses),
+            "lr": self._update.rates(coming),
+            "clipped_updates": self._update.clipped,
+            "grad_noise": self._update.noise_std(coming),
+        }
         rows: list[Row] = [
-            {
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-                "val_loss": None,
-                "val_accuracy": None,
-                "lr": rate,
-            }
-            for loss, accuracy, rate in zip(losses, accuracies, self._rates, strict=True)
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
         ]
         if self._evaluated and (last or step in self._evaluated):
             for row, scores in zip(rows, self._evaluate(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -11,19 +11,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vgrad.clip import NormClip, ValueClip
 from vgrad.config import Choice
-from vgrad.parts.optimizers import OPTIMIZERS
+from vgrad.draw import GRADIENT_NOISE, generator
+from vgrad.layout import Parameters
+from vgrad.noise import AnnealedNoise
+from vgrad.parts import schedules
+from vgrad.parts.optimizers import GRADIENT_SETTINGS, OPTIMIZERS
 from vgrad.stack import Stack
+
+Piece = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # parameters, their gradients, their state
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Some parameters of some runs: what one call of an optimizer works on."""
+class _Group:
+    """Neighbouring runs that are updated together.
+
+    Attributes:
+        apply: their optimizer, with its settings but for the lr.
+        one_rate: whether they have one lr throughout.
+        pieces: what one call of it works on.
+    """
 
     apply: Callable[..., None]
-    param: Tensor
-    gradient: Tensor
-    state: Mapping[str, Tensor]
+    runs: slice
+    one_rate: bool
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """How the gradients of some runs are clipped, and how often that has been."""
+
+    runs: slice
+    steps: Sequence[Callable[[], Tensor]]
+    counts: Tensor
+
+    def __call__(self) -> None:
+        over = [step() for step in self.steps]
+        self.counts.add_(torch.stack(over).any(0))
 
 
 class Update:
@@ -32,49 +58,160 @@ class Update:
     Neighbouring runs with the same optimizer are updated together. Where one choice holds for all
     runs, all parameters are one flat tensor; else a setting that differs is a tensor [R, 1, 1].
 
+    Where a run clips its gradient or adds noise to it, that is done to a copy: first clipped by
+    value, then by norm, then the noise.
+
     Args:
         stack: its gradients are read and its parameters changed.
     """
 
     def __init__(self, stack: Stack) -> None:
         choices = [config.optimizer for config in stack.configs]
+        self._settings = [choice.settings for choice in choices]
+        self._updates = stack.configs[0].steps
+        self._device = stack.device
+        self._measured = self._gradients = stack.gradients
+        if any(s["clip_norm"] or s["clip_value"] or s["noise"] for s in self._settings):
+            self._gradients = stack.layout.view(torch.zeros_like(stack.gradients.flat))
+        self._clips = list(_clips(self._gradients, self._settings))
+        self._noises = dict(_noises(self._gradients, stack))
         names = {name for c in choices for name in OPTIMIZERS[c.name].state}
         self._state = {name: torch.zeros_like(stack.parameters.flat) for name in sorted(names)}
-        if all(choice == choices[0] for choice in choices):
-            self._pieces = [self._flat(stack, choices[0])]
+        if all(_without_gradient(choice) == _without_gradient(choices[0]) for choice in choices):
+            self._groups = [self._flat(stack, choices[0])]
         else:
-            self._pieces = self._by_run(stack, choices)
+            self._groups = list(self._by_run(stack, choices))
+        self._constant: list[float | Tensor] | None = None
+        if all(schedules.is_constant(settings) for settings in self._settings):
+            self._constant = self._lr(1)
 
-    def _flat(self, stack: Stack, choice: Choice) -> _Piece:
+    def _flat(self, stack: Stack, choice: Choice) -> _Group:
         entry = OPTIMIZERS[choice.name]
         state = {name: self._state[name] for name in entry.state}
-        apply = partial(entry.function, **choice.settings)
-        return _Piece(apply, stack.parameters.flat, stack.gradients.flat, state)
+        apply = partial(entry.function, **_without_rate(choice))
+        piece = (stack.parameters.flat, self._gradients.flat, state)
+        return _Group(apply, slice(0, stack.layout.runs), True, [piece])
 
-    def _by_run(self, stack: Stack, choices: Sequence[Choice]) -> list[_Piece]:
-        pieces, start = [], 0
-        states = {name: stack.layout.view(flat) for name, flat in self._state.items()}
-        for _, group in groupby(choices, key=_kind):
-            same = list(group)
-            entry, runs = OPTIMIZERS[same[0].name], slice(start, start + len(same))
-            settings = _together([c.settings for c in same], stack.parameters.flat)
-            for index, block in enumerate(stack.parameters.blocks):
-                state = {name: states[name].blocks[index][:, runs] for name in entry.state}
-                gradient = stack.gradients.blocks[index][:, runs]
-                apply = partial(entry.function, **settings)
-                pieces.append(_Piece(apply, block[:, runs], gradient, state))
-            start = runs.stop
-        return pieces
+    def _by_run(self, stack: Stack, choices: Sequence[Choice]) -> Iterator[_Group]:
+        states = {name: stack.layout.view(flat).blocks for name, flat in self._state.items()}
+        pairs = list(zip(stack.parameters.blocks, self._gradients.blocks, strict=True))
+        for runs in _spans([_kind(choice) for choice in choices]):
+            same = choices[runs]
+            entry = OPTIMIZERS[same[0].name]
+            settings = _together([_without_rate(choice) for choice in same], stack.device)
+            one_rate = all(_rate(choice) == _rate(same[0]) for choice in same)
+            pieces = [
+                (param[:, runs], gradient[:, runs], {n: states[n][i][:, runs] for n in entry.state})
+                for i, (param, gradient) in enumerate(pairs)
+                if param.numel()
+            ]
+            yield _Group(partial(entry.function, **settings), runs, one_rate, pieces)
 
     def __call__(self, step: int) -> None:
         """Make update number `step`, counted from 1."""
-        for piece in self._pieces:
-            piece.apply(piece.param, piece.gradient, piece.state, step)
+        if self._gradients is not self._measured:
+            self._gradients.flat.copy_(self._measured.flat)
+            for clip in self._clips:
+                clip()
+            for noise in self._noises.values():
+                noise(step)
+        for group, lr in zip(self._groups, self._constant or self._lr(step), strict=True):
+            for param, gradient, state in group.pieces:
+                group.apply(param, gradient, state, step, lr=lr)
+
+    def _lr(self, step: int) -> list[float | Tensor]:
+        """The learning rate of each group: one number, or a tensor [R, 1, 1]."""
+        rates = self.rates(step)
+        return [
+            rates[group.runs.start] if group.one_rate else _by_run(rates[group.runs], self._device)
+            for group in self._groups
+        ]
+
+    def rates(self, step: int) -> list[float]:
+        """The learning rate of each run in update number `step`."""
+        return [
+            settings["lr"] * schedules.factor(step, self._updates, settings)
+            for settings in self._settings
+        ]
+
+    def noise_std(self, step: int) -> list[float | None]:
+        """The deviation of the noise in update number `step`; None for a run without."""
+        return [
+            self._noises[run].std(step) if run in self._noises else None
+            for run in range(len(self._settings))
+        ]
+
+    @property
+    def clipped(self) -> list[int | None]:
+        """How many updates each run's gradient was clipped in so far; None if it never is."""
+        counts: list[int | None] = [None] * len(self._settings)
+        for clip in self._clips:
+            counts[clip.runs] = clip.counts.tolist()
+        return counts
+
+
+def _clips(gradients: Parameters, settings: Sequence[Mapping[str, Any]]) -> Iterator[_Clip]:
+    """What clips the gradients of each stretch of runs that clip in the same way."""
+    for runs in _spans([(s["clip_value"] > 0, s["clip_norm"] > 0) for s in settings]):
+        blocks = [block[:, runs] for block in gradients.blocks if block.numel()]
+        steps: list[Callable[[], Tensor]] = []
+        if settings[runs.start]["clip_value"]:
+            steps.append(ValueClip(blocks, [s["clip_value"] for s in settings[runs]]))
+        if settings[runs.start]["clip_norm"]:
+            steps.append(NormClip(blocks, [s["clip_norm"] for s in settings[runs]]))
+        if steps:
+            counts = torch.zeros(runs.stop - runs.start, dtype=torch.int64, device=blocks[0].device)
+            yield _Clip(runs, steps, counts)
+
+
+def _noises(gradients: Parameters, stack: Stack) -> Iterator[tuple[int, AnnealedNoise]]:
+    """What adds noise to the gradients of each run that has some."""
+    for phi in stack.nonlinearities:
+        for run in range(phi.runs.start, phi.runs.stop):
+            config = stack.configs[run]
+            settings = config.optimizer.settings
+            if settings["noise"]:
+                blocks = _own(gradients, run, phi.learned)
+                draws = generator(config.seed, GRADIENT_NOISE)
+                yield run, AnnealedNoise(blocks, settings["noise"], settings["noise_decay"], draws)
+
+
+def _own(of: Parameters, run: int, learned: int) -> list[Tensor]:
+    """A run's part of each block, without what only other runs' activations learn."""
+    parts = {name: block[:, run] for name, block in of.named.items()}
+    parts["activation"] = parts["activation"][..., :learned]
+    return [part for part in parts.values() if part.numel()]
+
+
+def _spans(keys: Sequence[Hashable]) -> Iterator[slice]:
+    """The stretches of equal keys."""
+    start = 0
+    for _, group in groupby(keys):
+        stop = start + len(list(group))
+        yield slice(start, stop)
+        start = stop
+
+
+def _without_gradient(choice: Choice) -> tuple[str, dict[str, Any]]:
+    """What makes the update once the gradient is clipped and noisy."""
+    settings = {k: v for k, v in choice.settings.items() if k not in GRADIENT_SETTINGS}
+    return choice.name, settings
+
+
+def _without_rate(choice: Choice) -> dict[str, Any]:
+    """What the entry's function takes beside the lr, which may change from update to update."""
+    own = OPTIMIZERS[choice.name].own(choice.settings)
+    return {name: value for name, value in own.items() if name != "lr"}
+
+
+def _rate(choice: Choice) -> list[Any]:
+    """What the lr of every update follows from."""
+    return [choice.settings[name] for name in ("lr", *schedules.SETTINGS)]
 
 
 def _kind(choice: Choice) -> tuple[Any, ...]:
     """What runs must share to be updated by one call: the optimizer, its switches and words."""
-    fixed = {k: v for k, v in choice.settings.items() if not _is_number(v)}
+    fixed = {k: v for k, v in _without_rate(choice).items() if not _is_number(v)}
     return choice.name, *sorted(fixed.items())
 
 
@@ -82,11 +219,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _together(settings: Sequence[Mapping[str, Any]], like: Tensor) -> dict[str, Any]:
+def _together(settings: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:
     """Each setting as one value where the runs agree, else as a tensor [R, 1, 1]."""
     merged: dict[str, Any] = {}
     for name in settings[0]:
         values = [s[name] for s in settings]
         alike = all(v == values[0] for v in values)
-        merged[name] = values[0] if alike else like.new_tensor(values)[:, None, None]
+        merged[name] = values[0] if alike else _by_run(values, device)
     return merged
+
+
+def _by_run(values: Sequence[float], device: torch.device) -> Tensor:
+    """A number per run as a tensor [R, 1, 1]: in float64, where 1 − β keeps its digits."""
+    return torch.tensor(values, dtype=torch.float64, device=device)[:, None, None]

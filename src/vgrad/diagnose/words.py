@@ -27,7 +27,15 @@ DEAD = 0.5  # share of one layer's units
 COPING_DEPTH = 1.5  # decades that a depth which is suggested may lose
 
 RECTIFIERS = ("relu", "leaky_relu")
-UNSCALED_INITS = ("normal", "uniform", "constant", "zeros")
+UNSCALED_INITS = (
+    "normal",
+    "truncated_normal",
+    "uniform",
+    "constant",
+    "identity",
+    "sparse",
+    "zeros",
+)
 
 
 def describe(

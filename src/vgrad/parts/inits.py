@@ -1,7 +1,12 @@
 """Initialisations: how a layer's weights W, [fan_in, fan_out], are drawn.
 
-An entry fills one weight matrix in place from the generator that it is given. W is laid out as
-h W + b, so fan_in is its first dimension. Biases are the same for all: constant, plus noise.
+An entry fills one weight matrix, float64 on the CPU, in place from the generator that it is given.
+W is laid out as h W + b, so a column holds what comes into one unit, and fan_in is the first
+dimension. Biases are 0 unless the entry states how it draws them; to either, every init adds the
+constant `bias` and noise of standard deviation `bias_std`.
+
+A `gain` may be the word auto: it is resolved to the number that suits the run's activation before
+weights are drawn, see `vgrad.gaussian.gain`.
 """
 
 from __future__ import annotations
@@ -19,16 +24,29 @@ if TYPE_CHECKING:
 else:
     torch = lazy.load("torch")
 
-POSITIVE = (0.0, math.inf)
+ANY = (-math.inf, math.inf)
+# torch draws no uniform numbers from an interval that is wider than the largest float.
+NOT_NEGATIVE = (0.0, 1e100)
+BELOW_ONE = math.nextafter(1.0, 0.0)
+GAIN_RANGE = {"gain": NOT_NEGATIVE}
+GAIN_WORDS = {"gain": ("auto",)}
+FANS = {"mode": ("fan_in", "fan_out")}
 
 INITS = Registry(
     "init",
     "inits",
+    facts={
+        "bias": None,  # (vector, fan_in, generator): fills the bias; None for zeros
+        "layerwise": False,  # whether each layer is then scaled to Var z = 1 on a batch of data
+    },
     settings={"bias": 0.0, "bias_std": 0.0},
+    ranges={"bias": ANY, "bias_std": NOT_NEGATIVE},
 )
 
+SYMMETRY = "Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0, on symmetry"
+LECUN = "LeCun, Bottou, Orr & Müller 1998, doi:10.1007/3-540-49430-8_2, eq. 16"
 GLOROT = "Glorot & Bengio 2010, PMLR 9:249"
-HE = "He, Zhang, Ren & Sun 2015, arXiv:1502.01852"
+HE = "He, Zhang, Ren & Sun 2015, arXiv:1502.01852, eqs. 10, 14 and 15"
 
 
 @INITS.entry(source="the activation's own paper: see `vgrad list activations`")
@@ -37,54 +55,173 @@ def matched(weight: Tensor, generator: Generator) -> None:
     raise AssertionError("init=matched is resolved before weights are drawn")
 
 
-@INITS.entry(source=GLOROT + ", eq. 16", ranges={"gain": POSITIVE})
-def xavier_uniform(weight: Tensor, generator: Generator, *, gain: float = 1.0) -> None:
+@INITS.entry(source=GLOROT + ", eq. 16", ranges=GAIN_RANGE, choices=GAIN_WORDS)
+def xavier_uniform(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
     """W ~ U(−a, a), a = gain · √(6 / (fan_in + fan_out))."""
-    bound = gain * math.sqrt(6.0 / sum(weight.shape))
+    bound = _number(gain) * math.sqrt(6.0 / sum(weight.shape))
     weight.uniform_(-bound, bound, generator=generator)
 
 
-@INITS.entry(source=GLOROT + ", eq. 12", ranges={"gain": POSITIVE})
-def xavier_normal(weight: Tensor, generator: Generator, *, gain: float = 1.0) -> None:
+@INITS.entry(source=GLOROT + ", eq. 12", ranges=GAIN_RANGE, choices=GAIN_WORDS)
+def xavier_normal(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
     """W ~ N(0, σ²), σ = gain · √(2 / (fan_in + fan_out))."""
-    weight.normal_(0.0, gain * math.sqrt(2.0 / sum(weight.shape)), generator=generator)
+    weight.normal_(0.0, _number(gain) * math.sqrt(2.0 / sum(weight.shape)), generator=generator)
 
 
-@INITS.entry(source=HE + ", eq. 10")
-def he_uniform(weight: Tensor, generator: Generator) -> None:
-    """W ~ U(−a, a), a = √(6 / fan_in)."""
-    bound = math.sqrt(6.0 / weight.shape[0])
+@INITS.entry(source=HE, ranges={"slope": ANY}, choices=FANS)
+def he_uniform(
+    weight: Tensor, generator: Generator, *, mode: str = "fan_in", slope: float = 0.0
+) -> None:
+    """W ~ U(−a, a), a = √(6 / ((1 + slope²) · fan)).
+
+    `mode` says which fan: that of the way in keeps the signal level, that of the way out the
+    gradient. `slope` is that of a leaky ReLU below 0.
+    """
+    bound = math.sqrt(3.0) * _he_std(weight, mode, slope)
     weight.uniform_(-bound, bound, generator=generator)
 
 
-@INITS.entry(source=HE + ", eq. 10")
-def he_normal(weight: Tensor, generator: Generator) -> None:
-    """W ~ N(0, σ²), σ = √(2 / fan_in)."""
-    weight.normal_(0.0, math.sqrt(2.0 / weight.shape[0]), generator=generator)
+@INITS.entry(source=HE, ranges={"slope": ANY}, choices=FANS)
+def he_normal(
+    weight: Tensor, generator: Generator, *, mode: str = "fan_in", slope: float = 0.0
+) -> None:
+    """W ~ N(0, σ²), σ = √(2 / ((1 + slope²) · fan)).
+
+    `mode` says which fan: that of the way in keeps the signal level, that of the way out the
+    gradient. `slope` is that of a leaky ReLU below 0.
+    """
+    weight.normal_(0.0, _he_std(weight, mode, slope), generator=generator)
+
+
+@INITS.entry(source=LECUN, ranges=GAIN_RANGE, choices=GAIN_WORDS)
+def lecun_uniform(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
+    """W ~ U(−a, a), a = gain · √(3 / fan_in)."""
+    bound = _number(gain) * math.sqrt(3.0 / weight.shape[0])
+    weight.uniform_(-bound, bound, generator=generator)
+
+
+@INITS.entry(source=LECUN, ranges=GAIN_RANGE, choices=GAIN_WORDS)
+def lecun_normal(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
+    """W ~ N(0, σ²), σ = gain / √fan_in."""
+    weight.normal_(0.0, _number(gain) / math.sqrt(weight.shape[0]), generator=generator)
+
+
+@INITS.entry(source=GLOROT + ", eq. 1")
+def heuristic_uniform(weight: Tensor, generator: Generator) -> None:
+    """W ~ U(−a, a), a = 1 / √fan_in: the rule of thumb before Xavier.
+
+    Its gain √(fan_in · Var W) is 1/√3, so that a signal shrinks by that much a layer.
+    """
+    bound = 1.0 / math.sqrt(weight.shape[0])
+    weight.uniform_(-bound, bound, generator=generator)
+
+
+@INITS.entry(source=GLOROT + ", with the bound of eq. 16 taken for the standard deviation")
+def heuristic_normal(weight: Tensor, generator: Generator) -> None:
+    """W ~ N(0, σ²), σ² = 6 / (fan_in + fan_out): three times the variance of Xavier."""
+    weight.normal_(0.0, math.sqrt(6.0 / sum(weight.shape)), generator=generator)
+
+
+def _bias_of_linear(vector: Tensor, fan_in: int, generator: Generator) -> None:
+    bound = 1.0 / math.sqrt(fan_in)
+    vector.uniform_(-bound, bound, generator=generator)
 
 
 @INITS.entry(
-    source="LeCun, Bottou, Orr & Müller 1998, doi:10.1007/3-540-49430-8_2, eq. 16",
-    ranges={"gain": POSITIVE},
+    source="PyTorch's nn.Linear: kaiming_uniform_(a=√5), after arXiv:1502.01852",
+    bias=_bias_of_linear,
 )
-def lecun_normal(weight: Tensor, generator: Generator, *, gain: float = 1.0) -> None:
-    """W ~ N(0, σ²), σ = gain / √fan_in."""
-    weight.normal_(0.0, gain / math.sqrt(weight.shape[0]), generator=generator)
+def torch_default(weight: Tensor, generator: Generator) -> None:
+    """W ~ U(−a, a) and b ~ U(−a, a), a = 1 / √fan_in: what nn.Linear does."""
+    bound = 1.0 / math.sqrt(weight.shape[0])
+    weight.uniform_(-bound, bound, generator=generator)
 
 
-@INITS.entry(source="Krizhevsky, Sutskever & Hinton 2012 (σ = 0.01)", ranges={"std": POSITIVE})
+@INITS.entry(
+    source="Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329 (range 0.05)",
+    ranges={"range": NOT_NEGATIVE},
+)
+def uniform(weight: Tensor, generator: Generator, *, range: float = 0.05) -> None:
+    """W ~ U(−range, range), whatever the fan-in."""
+    weight.uniform_(-range, range, generator=generator)
+
+
+@INITS.entry(source="Krizhevsky, Sutskever & Hinton 2012 (σ = 0.01)", ranges={"std": NOT_NEGATIVE})
 def normal(weight: Tensor, generator: Generator, *, std: float = 0.01) -> None:
     """W ~ N(0, std²), whatever the fan-in."""
     weight.normal_(0.0, std, generator=generator)
 
 
-@INITS.entry(source="Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0, on symmetry")
+@INITS.entry(source="Touvron et al. 2021, arXiv:2012.12877, sec. 5", ranges={"std": NOT_NEGATIVE})
+def truncated_normal(weight: Tensor, generator: Generator, *, std: float = 0.02) -> None:
+    """W ~ N(0, std²) with what lies beyond ±2 std drawn anew.
+
+    `std` is that of the normal distribution before it is cut; of the weights it is 0.8796 · std.
+    """
+    torch.nn.init.trunc_normal_(weight, 0.0, 1.0, -2.0, 2.0, generator=generator).mul_(std)
+
+
+@INITS.entry(source=SYMMETRY)
 def zeros(weight: Tensor, generator: Generator) -> None:
     """W = 0: no unit of a layer ever differs from its neighbours."""
     weight.zero_()
 
 
-@INITS.entry(source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120", ranges={"gain": POSITIVE})
-def orthogonal(weight: Tensor, generator: Generator, *, gain: float = 1.0) -> None:
+@INITS.entry(source=SYMMETRY, ranges={"value": ANY})
+def constant(weight: Tensor, generator: Generator, *, value: float = 0.01) -> None:
+    """W = value: no unit of a layer ever differs from its neighbours."""
+    weight.fill_(value)
+
+
+@INITS.entry(source="Le, Jaitly & Hinton 2015, arXiv:1504.00941", ranges={"scale": ANY})
+def identity(weight: Tensor, generator: Generator, *, scale: float = 1.0) -> None:
+    """W = scale · I, cut or padded with zeros where W is not square."""
+    weight.zero_().fill_diagonal_(scale)
+
+
+@INITS.entry(
+    source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
+    ranges=GAIN_RANGE,
+    choices=GAIN_WORDS,
+)
+def orthogonal(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
     """W = gain · Q, Q with orthonormal rows or columns, drawn uniformly."""
-    torch.nn.init.orthogonal_(weight, gain, generator=generator)
+    torch.nn.init.orthogonal_(weight, _number(gain), generator=generator)
+
+
+@INITS.entry(
+    source="Martens 2010, ICML, Deep learning via Hessian-free optimization, sec. 5",
+    ranges={"sparsity": (0.0, BELOW_ONE), "std": NOT_NEGATIVE},
+)
+def sparse(
+    weight: Tensor, generator: Generator, *, sparsity: float = 0.9, std: float = 1.0
+) -> None:
+    """W ~ N(0, std²), but ⌈sparsity · fan_in⌉ of each unit's incoming weights are 0.
+
+    Which ones is drawn for each unit; at least one stays.
+    """
+    fan_in = weight.shape[0]
+    weight.normal_(0.0, std, generator=generator)
+    none = min(math.ceil(sparsity * fan_in), fan_in - 1)
+    order = torch.rand(weight.shape, generator=generator, dtype=weight.dtype).argsort(0)
+    weight.scatter_(0, order[:none], 0.0)
+
+
+@INITS.entry(source="Mishkin & Matas 2016, arXiv:1511.06422", layerwise=True)
+def lsuv(weight: Tensor, generator: Generator) -> None:
+    """W = Q / √Var z, Q with orthonormal rows or columns: layer by layer Var z becomes 1.
+
+    The variance is over the units and the examples of a batch of the run's own data, which has
+    come through the layers before, already scaled.
+    """
+    torch.nn.init.orthogonal_(weight, generator=generator)
+
+
+def _number(gain: float | str) -> float:
+    assert not isinstance(gain, str), "init.gain=auto is resolved before weights are drawn"
+    return gain
+
+
+def _he_std(weight: Tensor, mode: str, slope: float) -> float:
+    fan = weight.shape[0 if mode == "fan_in" else 1]
+    return math.sqrt(2.0 / fan) / math.hypot(1.0, slope)

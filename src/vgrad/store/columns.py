@@ -21,8 +21,20 @@ LAYER_COLUMNS = (
     "sign_coherence",
     "correlation",
     "lost_updates",
+    "activation_param",
+    "activation_param_grad",
+    "weight_gain",
 )
-STEP_COLUMNS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "grad_norm")
+STEP_COLUMNS = (
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "lr",
+    "grad_norm",
+    "clipped_updates",
+    "grad_noise",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,106 @@
+"""What a run starts from: its parameters, each drawn from generators of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from vgrad.config import Choice, RunConfig, resolved_init
+from vgrad.gaussian import gain
+from vgrad.layout import Parameters
+from vgrad.nonlinearity import Nonlinearity
+from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.inits import INITS
+
+# The random streams of a run: one more in use changes none of the others.
+WEIGHTS, BIASES, BATCHES, REMEDIES, NOISE, GRADIENT_NOISE, EXAMPLES = range(7)
+
+TOLERANCE = 0.01  # of the variance, at which layer-sequential rescaling stops
+ROUNDS = 10  # of rescaling, at most
+
+
+def generator(seed: int, stream: int) -> Generator:
+    """A run's own generator for one purpose, on the CPU; streams are independent."""
+    state = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]
+    return Generator().manual_seed(int(state) >> 1)
+
+
+def drawn_init(config: RunConfig) -> Choice:
+    """The init that weights are drawn with: `matched` and `gain=auto` resolved."""
+    init = resolved_init(config)
+    if init.settings.get("gain") != "auto":
+        return init
+    entry = ACTIVATIONS[config.activation.name]
+    return Choice(init.name, {**init.settings, "gain": gain(entry, config.activation.settings)})
+
+
+class Draw:
+    """Draws one run's parameters in float64, so that both precisions start from the same.
+
+    Weights are drawn by the run's init. The inner factor of a bottleneck keeps the variance
+    (lecun_normal). Gates and heads are drawn like weights, from a stream of their own, so that the
+    weights are the same with remedies and without.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._init = drawn_init(config)
+        self._entry = INITS[self._init.name]
+        self._weights, self._biases, self._remedies = (
+            generator(config.seed, stream) for stream in (WEIGHTS, BIASES, REMEDIES)
+        )
+
+    def into(self, parameters: Parameters, run: int, phi: Nonlinearity) -> None:
+        """Fill the run's part of every block."""
+        named = parameters.named
+        for weight in parameters.weights:
+            self._fill(weight[run], self._weights)
+        for weight, bias in zip(parameters.weights, parameters.biases, strict=False):
+            self._fill_bias(bias[run, 0], weight.shape[1])
+        for factor in parameters.factors:
+            draft = torch.empty(factor.shape[1:], dtype=torch.float64)
+            INITS["lecun_normal"].function(draft, self._remedies, gain=1.0)
+            factor[run].copy_(draft)
+        for name in ("gate", "head"):
+            for weight in named[name]:
+                self._fill(weight[run], self._remedies)
+        named["norm_gain"][:, run] = 1.0
+        for name in ("norm_shift", "branch_scale", "head_bias"):
+            named[name][:, run] = 0.0
+        named["activation"][:, run] = 0.0
+        if phi.learned:
+            named["activation"][:, run, :, : phi.learned] = phi.start
+
+    def _fill(self, weight: Tensor, draws: Generator) -> None:
+        draft = torch.empty(weight.shape, dtype=torch.float64)
+        self._entry.function(draft, draws, **self._entry.own(self._init.settings))
+        weight.copy_(draft)
+
+    def _fill_bias(self, bias: Tensor, fan_in: int) -> None:
+        settings = self._init.settings
+        draft = torch.zeros(bias.shape, dtype=torch.float64)
+        if self._entry.bias is not None:
+            self._entry.bias(draft, fan_in, self._biases)
+        noise = torch.empty_like(draft).normal_(generator=self._biases)
+        bias.copy_(draft + settings["bias"] + noise * settings["bias_std"])
+
+
+def rescale(weight: Tensor, a: Tensor, again: Callable[[], object]) -> None:
+    """Scale one run's W until the variance of its x W + b is 1.
+
+    Layer-sequential unit variance: Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1.
+
+    Args:
+        weight: W of one run, changed in place.
+        a: its x W + b, [N, fan_out].
+        again: makes `a` anew.
+    """
+    for _ in range(ROUNDS):
+        variance = float(a.double().var(correction=0))
+        if variance == 0 or abs(variance - 1) < TOLERANCE:
+            return
+        weight.div_(variance**0.5)
+        again()

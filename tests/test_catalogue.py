@@ -17,7 +17,7 @@ from vgrad import catalogue, portrait
 from vgrad.config import REGISTRIES
 from vgrad.figures.activations import REACH, activations
 from vgrad.parts.activations import ACTIVATIONS
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
@@ -28,8 +28,10 @@ def shapes():
     registry = Registry(
         "shape",
         "shapes",
-        settings={"scale": 1.0, "unit": "metre"},
-        choices={"unit": ("metre", "inch")},
+        common={
+            "scale": Setting(1.0, "how large"),
+            "unit": Setting("metre", "what it is measured in", choices=("metre", "inch")),
+        },
     )
 
     @registry.entry(source="Euclid, Elements I", choices={"side": ("auto",)})

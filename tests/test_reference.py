@@ -10,7 +10,7 @@ from PIL import Image
 
 from vgrad import catalogue, reference
 from vgrad.config import REGISTRIES
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -59,7 +59,7 @@ def test_pages_are_written_where_they_are_asked_for(tmp_path):
 
 
 def test_an_entry_is_shown_with_all_that_is_known_of_it():
-    shapes = Registry("shape", "shapes", settings={"scale": 1.0}, ranges={"scale": (0.0, 2.5)})
+    shapes = Registry("shape", "shapes", common={"scale": Setting(1.0, "its |size|", (0.0, 2.5))})
 
     @shapes.entry(
         source="Euclid, Elements I",
@@ -98,9 +98,9 @@ def test_an_entry_is_shown_with_all_that_is_known_of_it():
         r"""
 Every shape has these settings:
 
-| setting | default | may be |
-| --- | --- | --- |
-| `scale` | `1.0` | a number ≥ 0 and ≤ 2.5 |
+| setting | default | may be | means |
+| --- | --- | --- | --- |
+| `scale` | `1.0` | a number ≥ 0 and ≤ 2.5 | its \|size\| |
 
 ## square
 

@@ -9,7 +9,7 @@ import pytest
 
 from vgrad.config import REGISTRIES
 from vgrad.errors import ConfigError, UnknownNameError
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 EVERY_ENTRY = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 every_entry = pytest.mark.parametrize(
@@ -20,7 +20,9 @@ every_entry = pytest.mark.parametrize(
 @pytest.fixture
 def shapes():
     """A registry with one entry that uses all there is to say."""
-    registry = Registry("shape", "shapes", facts={"corners": 0}, settings={"scale": 1.0})
+    registry = Registry(
+        "shape", "shapes", facts={"corners": 0}, common={"scale": Setting(1.0, "size")}
+    )
 
     @registry.entry(source="Euclid, Elements I", corners=4)
     def square(size, *, side: float = 2.0, filled: bool = True):

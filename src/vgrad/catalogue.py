@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -50,8 +52,7 @@ def document(registries: Sequence[Registry]) -> dict[str, list[dict[str, Any]]]:
 
 def common(registry: Registry) -> dict[str, Any]:
     """The settings that every entry of the kind has, with their usual defaults."""
-    first = next(iter(registry.values()))
-    return {name: value for name, value in first.settings.items() if name in first.common}
+    return {name: setting.default for name, setting in registry.common.items()}
 
 
 def special(entry: Entry, usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,8 +73,8 @@ def allowed(entry: Entry, setting: str) -> tuple[str, ...]:
     return (*(what for kind, what in NUMBERS.items() if kind in types), *words) if words else ()
 
 
-def table(registry: Registry, width: int) -> Table:
-    """The entries of one registry.
+def table(registry: Registry, width: int) -> RenderableType:
+    """The entries of one registry, and below them what all of them have.
 
     Args:
         registry: whose entries.
@@ -84,9 +85,6 @@ def table(registry: Registry, width: int) -> Table:
     shown = Table(
         title=Text(f"{registry.plural}: {registry.kind}=NAME", style="bold"),
         title_justify="left",
-        caption=_shared(registry, usual) if usual else None,
-        caption_justify="left",
-        caption_style="",
         box=SIMPLE_HEAD,
         show_header=width >= WIDE,
         pad_edge=False,
@@ -106,14 +104,18 @@ def table(registry: Registry, width: int) -> Table:
         if width < WIDE:
             about = [Text("\n").join([part for part in about if part] + [Text()])]
         shown.add_row(Text(entry.name), *about)
-    return shown
+    return Group(shown, *_shared(registry, usual)) if usual else shown
 
 
-def _shared(registry: Registry, usual: Mapping[str, Any]) -> Text:
-    """What every entry of the kind can be given."""
+def _shared(registry: Registry, usual: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What every entry of the kind can be given, each with what it does."""
     entry = next(iter(registry.values()))
-    lines = _settings(registry.kind, entry, usual, apart=True).split("\n")
-    return Text("\n  ").join([Text(f"every {registry.kind} also has:"), *lines]).append("\n")
+    yield Text(f"every {registry.kind} also has:")
+    for name, value in usual.items():
+        typed_as = _settings(registry.kind, entry, {name: value}, apart=True)
+        yield Padding(typed_as, (0, 0, 0, 2))
+        yield Padding(Text(registry.common[name].means, style="dim"), (0, 0, 0, 4))
+    yield Text()
 
 
 def _settings(kind: str, entry: Entry, settings: Mapping[str, Any], *, apart: bool) -> Text:

@@ -50,7 +50,11 @@ def page(registry: Registry) -> str:
         parts.append(f"![φ and its slope φ′ for every activation](../{PICTURE})")
     if usual:
         first = next(iter(registry.values()))
-        parts += [f"Every {registry.kind} has these settings:", _settings(first, list(usual))]
+        means = {name: setting.means for name, setting in registry.common.items()}
+        parts += [
+            f"Every {registry.kind} has these settings:",
+            _settings(first, list(usual), means),
+        ]
     for entry in registry.values():
         parts += _entry(registry.kind, entry, list(special(entry, usual)))
     return "\n\n".join(parts) + "\n"
@@ -75,12 +79,16 @@ def paragraphs(entry: Entry) -> list[str]:
     return further
 
 
-def _settings(entry: Entry, settings: Sequence[str]) -> str:
-    """A table of some of an entry's settings."""
+def _settings(entry: Entry, settings: Sequence[str], means: Mapping[str, str] | None = None) -> str:
+    """A table of some of an entry's settings, with what they mean where that is given."""
     rows = ["| setting | default | may be |", "| --- | --- | --- |"]
     for name in settings:
         default = typed(entry.settings[name])
         rows.append(f"| `{name}` | `{default}` | {_values(entry, name)} |")
+    if means is not None:
+        rows[:2] = [f"{rows[0]} means |", f"{rows[1]} --- |"]
+        texts = (_prose(means[name]).replace("|", "\\|") for name in settings)
+        rows[2:] = [f"{row} {text} |" for row, text in zip(rows[2:], texts, strict=True)]
     return "\n".join(rows)
 
 

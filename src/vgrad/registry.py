@@ -17,6 +17,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A setting that every entry of a kind has.
+
+    Attributes:
+        default: its value where none is given.
+        means: what it does, in a few words.
+        range: (lowest, highest) allowed, both ends included, or None.
+        choices: the words that it may be, or None.
+    """
+
+    default: Any
+    means: str
+    range: tuple[float, float] | None = None
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One thing that can be chosen by name: a function, with what is known about it.
 
@@ -60,9 +77,7 @@ class Registry(Mapping[str, Entry]):
         kind: the singular that messages use and Hydra's group is named for, `activation`.
         plural: the name in `vgrad list`, `activations`.
         facts: the facts that an entry may state, with their defaults.
-        settings: settings that every entry of the kind has, beside its own.
-        ranges: of those settings.
-        choices: likewise.
+        common: settings that every entry of the kind has, beside its own.
     """
 
     def __init__(
@@ -71,16 +86,12 @@ class Registry(Mapping[str, Entry]):
         plural: str,
         *,
         facts: Mapping[str, Any] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-        choices: Mapping[str, tuple[str, ...]] | None = None,
+        common: Mapping[str, Setting] | None = None,
     ) -> None:
         self.kind = kind
         self.plural = plural
         self._facts = dict(facts or {})
-        self._settings = dict(settings or {})
-        self._ranges = dict(ranges or {})
-        self._choices = dict(choices or {})
+        self.common = dict(common or {})
         self._entries: dict[str, Entry] = {}
 
     def entry(
@@ -117,16 +128,21 @@ class Registry(Mapping[str, Entry]):
                 name=entry_name,
                 function=function,
                 formula=" ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split()),
-                settings=self._settings | _keyword_only_defaults(function),
+                settings=self._common("default") | _keyword_only_defaults(function),
                 source=source,
-                ranges=self._ranges | dict(ranges or {}),
-                choices=self._choices | dict(choices or {}),
-                common=frozenset(self._settings),
+                ranges=self._common("range") | dict(ranges or {}),
+                choices=self._common("choices") | dict(choices or {}),
+                common=frozenset(self.common),
                 facts=self._facts | facts,
             )
             return function
 
         return register
+
+    def _common(self, attribute: str) -> dict[str, Any]:
+        """What is known of the common settings, by name."""
+        known = {name: getattr(setting, attribute) for name, setting in self.common.items()}
+        return {name: value for name, value in known.items() if value is not None}
 
     def __getitem__(self, name: str) -> Entry:
         try:

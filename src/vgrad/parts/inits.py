@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,12 @@ INITS = Registry(
         "bias": None,  # (vector, fan_in, generator): fills the bias; None for zeros
         "layerwise": False,  # whether each layer is then scaled to Var z = 1 on a batch of data
     },
-    settings={"bias": 0.0, "bias_std": 0.0},
-    ranges={"bias": ANY, "bias_std": NOT_NEGATIVE},
+    common={
+        "bias": Setting(0.0, "what biases start from", ANY),
+        "bias_std": Setting(
+            0.0, "standard deviation of the Gaussian noise on top of it", NOT_NEGATIVE
+        ),
+    },
 )
 
 SYMMETRY = "Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0, on symmetry"

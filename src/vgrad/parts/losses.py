@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader as lazy
 
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +66,10 @@ LOSSES = Registry(
         "gradient": None,  # (outputs, targets, out, **settings) → writes ∂ℓ/∂z, [R, B, C]
         "domain": None,  # a Domain, where not every target will do
     },
-    settings={"l1": 0.0, "l2": 0.0},
-    ranges={"l1": (0.0, math.inf), "l2": (0.0, math.inf)},
+    common={
+        "l1": Setting(0.0, "penalty l1 · Σ|W| on all weights", (0.0, math.inf)),
+        "l2": Setting(0.0, "penalty l2 · ΣW² on all weights", (0.0, math.inf)),
+    },
 )
 
 

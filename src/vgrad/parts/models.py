@@ -19,33 +19,54 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgrad.errors import ConfigError
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 NORMS = ("none", "batch", "layer", "rms")
 RESIDUALS = ("none", "identity", "scaled", "rezero")
+PLACES = ("before", "after")
 SHARE = (0.0, math.nextafter(1.0, 0.0))
 
 MODELS = Registry(
     "model",
     "models",
-    settings={
-        "bias": True,
-        "norm": "none",
-        "norm_at": "before",  # the activation, or after it
-        "dropout": 0.0,
-        "alpha_dropout": 0.0,
-        "aux_heads": 0,
-        "aux_weight": 0.3,
-        "bottleneck": 0,
+    common={
+        "bias": Setting(True, "whether layers have biases"),
+        "norm": Setting(
+            "none",
+            "batch norm (Ioffe & Szegedy 2015, arXiv:1502.03167), layer norm (Ba et al. 2016, "
+            "arXiv:1607.06450) or RMS norm (Zhang & Sennrich 2019, arXiv:1910.07467); batch norm "
+            "takes the batch's statistics in training, running ones at evaluation",
+            choices=NORMS,
+        ),
+        "norm_at": Setting("before", "the norm's place by the activation", choices=PLACES),
+        "dropout": Setting(
+            0.0,
+            "share of the activations that are set to 0 in training (Srivastava et al. 2014, "
+            "JMLR 15:1929)",
+            SHARE,
+        ),
+        "alpha_dropout": Setting(
+            0.0,
+            "share that is set to SELU's floor, keeping mean and variance (Klambauer et al. 2017, "
+            "arXiv:1706.02515)",
+            SHARE,
+        ),
+        "aux_heads": Setting(
+            0,
+            "auxiliary outputs, evenly over the depth; evaluation takes the final output alone "
+            "(Lee et al. 2015, arXiv:1409.5185)",
+            (0, 1_000),
+        ),
+        "aux_weight": Setting(
+            0.3, "of each auxiliary loss (Szegedy et al. 2015, arXiv:1409.4842)", (0.0, 1e6)
+        ),
+        "bottleneck": Setting(
+            0,
+            "units between the two factors of which each weight is then the product; 0 is off "
+            "(Sainath et al. 2013, doi:10.1109/ICASSP.2013.6638949)",
+            (0, 100_000),
+        ),
     },
-    ranges={
-        "dropout": SHARE,
-        "alpha_dropout": SHARE,
-        "aux_heads": (0, 1_000),
-        "aux_weight": (0.0, 1e6),
-        "bottleneck": (0, 100_000),
-    },
-    choices={"norm": NORMS, "norm_at": ("before", "after")},
 )
 
 

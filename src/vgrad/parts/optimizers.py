@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import lazy_loader as lazy
 
 from vgrad.parts import schedules
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,24 @@ ADAM_RANGES = {
 }
 
 # What is done to the gradient first, by `vgrad.update`: clipped, then noise is added.
-GRADIENT_SETTINGS = {"clip_norm": 0.0, "clip_value": 0.0, "noise": 0.0, "noise_decay": 0.55}
+GRADIENT_SETTINGS = {
+    "clip_norm": Setting(
+        0.0,
+        "the L2 norm to which the gradient of all parameters is cut; 0 is off (Pascanu, Mikolov & "
+        "Bengio 2013, arXiv:1211.5063)",
+        NON_NEGATIVE,
+    ),
+    "clip_value": Setting(
+        0.0, "the size to which each number of the gradient is cut; 0 is off", NON_NEGATIVE
+    ),
+    "noise": Setting(
+        0.0,
+        "η of the Gaussian noise of variance η/(1 + t)^γ on the gradient of update t = 0, 1, …; "
+        "0 is off (Neelakantan et al. 2015, arXiv:1511.06807)",
+        NON_NEGATIVE,
+    ),
+    "noise_decay": Setting(0.55, "its γ", NON_NEGATIVE),
+}
 
 OPTIMIZERS = Registry(
     "optimizer",
@@ -46,9 +63,7 @@ OPTIMIZERS = Registry(
     facts={
         "state": (),  # the names of the tensors that it remembers
     },
-    settings={**schedules.SETTINGS, **GRADIENT_SETTINGS},
-    ranges={**schedules.RANGES, **dict.fromkeys(GRADIENT_SETTINGS, NON_NEGATIVE)},
-    choices={"schedule": tuple(schedules.SCHEDULES)},
+    common={**schedules.SETTINGS, **GRADIENT_SETTINGS},
 )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vgrad.registry import Registry
+from vgrad.registry import Registry, Setting
 
 SCHEDULES = Registry("schedule", "schedules")
 
@@ -21,10 +21,7 @@ def constant(t: int, total: int) -> float:
     return 1.0
 
 
-@SCHEDULES.entry(
-    source="He et al. 2016, arXiv:1512.03385, section 3.4",
-    ranges={"decay_every": (0, 10**12), "decay_factor": (0.0, 1.0)},
-)
+@SCHEDULES.entry(source="He et al. 2016, arXiv:1512.03385, section 3.4")
 def step(t: int, total: int, *, decay_every: int = 0, decay_factor: float = 0.1) -> float:
     """lr(t) = lr · decay_factor^⌊t / decay_every⌋.
 
@@ -40,14 +37,24 @@ def cosine(t: int, total: int) -> float:
 
 
 # What every optimizer takes from here: the name of a schedule, and what the schedules are set with.
-SETTINGS: Mapping[str, Any] = {
-    "schedule": "constant",
-    "warmup": 0,
-    **{name: value for entry in SCHEDULES.values() for name, value in entry.settings.items()},
-}
-RANGES: Mapping[str, tuple[float, float]] = {
-    "warmup": (0, 10**12),
-    **{name: bounds for entry in SCHEDULES.values() for name, bounds in entry.ranges.items()},
+SETTINGS: Mapping[str, Setting] = {
+    "schedule": Setting(
+        "constant",
+        "of the learning rate: constant, in steps (He et al. 2016, arXiv:1512.03385), or a cosine "
+        "down to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983)",
+        choices=tuple(SCHEDULES),
+    ),
+    "warmup": Setting(
+        0, "updates of linear rise before it (Goyal et al. 2017, arXiv:1706.02677)", (0, 10**12)
+    ),
+    "decay_every": Setting(
+        SCHEDULES["step"].settings["decay_every"],
+        "updates between two steps of the schedule; 0 is a third of the run",
+        (0, 10**12),
+    ),
+    "decay_factor": Setting(
+        SCHEDULES["step"].settings["decay_factor"], "of one step of the schedule", (0.0, 1.0)
+    ),
 }
 
 

@@ -48,6 +48,12 @@ def test_a_vanishing_gradient_is_named_as_the_reason_though_the_loss_fell_a_litt
     assert "stays at chance (10 %): the layers near the input get almost no signal to learn" in text
 
 
+def test_random_labels_are_named_as_the_reason_for_chance():
+    text, _ = told([1.0] * 6, steps=rows(**STUCK), data={"name": "white"})
+    assert "Validation accuracy is at chance (10 %): the labels are random." in text
+    assert "learning rate" not in text
+
+
 def test_a_lucky_last_batch_is_no_fit():
     steps = rows(loss=(2.67, 2.29), accuracy=(0.1, 3 / 16))
     steps[-1]["val_accuracy"] = 0.1

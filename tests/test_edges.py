@@ -123,6 +123,18 @@ def test_batch_norm_with_relu_multiplies_the_error_signal_by_1_211_a_layer(init)
     assert growth == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), rel=0.02)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rprop"])
+def test_a_bias_that_batch_norm_takes_away_again_is_not_moved_by_rounding(optimizer):
+    keys = {"optimizer": optimizer, "model__norm": "batch", "steps": 20, "probe_every": 1}
+    training = Training([networks.config(**keys)], networks.classification())
+    records: list[Record] = []
+    training.run(records.append, lambda step: None, lambda: False)
+    for record in records:
+        assert (record.layers[:-1, COLUMN["bias_grad_norm"]] == 0).all()
+    assert not training.stack.parameters.named["hidden_bias"].any()
+    assert training.stack.parameters.named["last_bias"].any()
+
+
 def test_rezero_starts_as_the_first_layer_alone():
     config = networks.config(model__residual="rezero", depth=9, steps=0)
     deltas = profile(config, "delta_rms")

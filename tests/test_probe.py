@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import networks
+from remedies import MODELS, disturb, remedied
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.losses import LOSSES
 from vgrad.probe import Probe
@@ -147,14 +148,23 @@ def weight_columns(matrices, batch):
     }
 
 
-def assert_agree(ours, theirs, tolerance):
-    """Relative; the correlation absolute, the means relative to the root mean square."""
+def assert_agree(ours, theirs, tolerance, few_signs=0.0):
+    """Relative; the correlation absolute, the means relative to the root mean square.
+
+    The gradient of a trainable parameter, a sum in which much cancels, is relative to its largest.
+    `few_signs` is how far the signs of gradients that are all but 0 may move the coherence.
+    """
     column = {name: index for index, name in enumerate(LAYER_COLUMNS)}
     for name, index in column.items():
         a, b = ours[:, index], theirs[:, index]
         assert np.array_equal(np.isnan(a), np.isnan(b)), name
         if name == "correlation":
             np.testing.assert_allclose(a, b, rtol=0, atol=max(tolerance / 10, 1e-12), err_msg=name)
+        elif name == "sign_coherence":
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=few_signs, err_msg=name)
+        elif name == "activation_param_grad":
+            near = tolerance * np.nanmax(np.abs(b), initial=0.0)
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=near, err_msg=name)
         elif name in ("preact_mean", "act_mean"):
             stem = name.removesuffix("_mean")
             rms = np.sqrt(theirs[:, column[f"{stem}_var"]] + b**2)
@@ -183,6 +193,26 @@ def test_every_column_agrees_with_plain_autograd(name, dtype, bias):
 def test_every_column_agrees_for_every_loss(name, dtype):
     stack, (model,), values, _ = measure(networks.config(loss=name, dtype=dtype))
     assert_agree(values[0], twin(stack, model, 0), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("activation", ["tanh", "prelu", "maxout", "crelu"])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_column_agrees_with_every_remedy(name, activation, dtype):
+    keys = {"activation": activation, "depth": 5, "width": 12, "dtype": dtype}
+    configs = [remedied(name, seed=seed, **keys) for seed in (1, 2)]
+    stack, models, values, _ = measure(*configs, change=disturb)
+    for run, model in enumerate(models):
+        theirs = twin(stack, model, run)
+        theirs[:, LAYER_COLUMNS.index("bias_grad_norm")] *= ~batch_normed(stack)
+        assert_agree(values[run], theirs, TOLERANCE[dtype], few_signs=0.03)
+
+
+def batch_normed(stack):
+    """By layer: whether the gradient of the bias is 0, as batch norm takes it away again."""
+    wide = stack.layout.architecture
+    before = wide.norm == "batch" and wide.norm_at == "before"
+    return np.array([before] * stack.layout.depth + [False])
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

@@ -338,7 +338,9 @@ class Pass:
         wide, depth = self._net.layout.architecture, self._net.layout.depth
         if wide.bias:
             yield partial(_mean, self.output_deltas, into["last_bias"][0])
-            yield partial(_mean, self._errors, into["hidden_bias"])
+            if not (wide.norm == "batch" and wide.norm_at == "before"):
+                # Else it is 0, as the norm takes a constant away: its rounding must not train.
+                yield partial(_mean, self._errors, into["hidden_bias"])
         if len(into["gate"]):
             errors = blocks["gate_delta"][1:]
             yield from _products(self._stream[:-1], errors, into["gate"], batch)

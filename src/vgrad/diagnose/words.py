@@ -27,6 +27,7 @@ DEAD = 0.5  # share of one layer's units
 COPING_DEPTH = 1.5  # decades that a depth which is suggested may lose
 
 RECTIFIERS = ("relu", "leaky_relu")
+RANDOM_LABELS = "white"  # the data set from which there is nothing to learn
 UNSCALED_INITS = (
     "normal",
     "truncated_normal",
@@ -62,7 +63,7 @@ def describe(
         *_words_on_divergence(summary),
         *_words_on_gradient(config, summary, first, depth),
         *_words_on_activations(first, last, depth),
-        *_words_on_learning(summary),
+        *_words_on_learning(config, summary),
         *_words_on_early_end(summary),
         *_words_on_init(config, summary),
         *_words_on_remedy(config, summary, depth),
@@ -238,7 +239,7 @@ def _words_on_dead_units(latest: Profile, depth: int) -> list[str]:
     return [f"{percent(worst)} of the units of layer {layer} are dead: no example opens them."]
 
 
-def _words_on_learning(summary: Mapping[str, Any]) -> list[str]:
+def _words_on_learning(config: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     if summary["last_step"] == 0 or summary["status"] == "diverged":
         return []
     final, best = summary["final_val_accuracy"], summary["best_val_accuracy"]
@@ -249,6 +250,8 @@ def _words_on_learning(summary: Mapping[str, Any]) -> list[str]:
         return [_last_evaluation(summary, final, best, chance)]
     if chance is None:
         return [f"Validation accuracy is {percent(final)} at the end, {percent(best)} at best."]
+    if name_of(config, "data") == RANDOM_LABELS:
+        return [f"Validation accuracy is at chance ({percent(chance)}): the labels are random."]
     if _at_chance(best, chance):
         return [_words_at_chance(summary, chance)]
     if _at_chance(final, chance):

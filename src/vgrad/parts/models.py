@@ -30,7 +30,7 @@ MODELS = Registry(
     "model",
     "models",
     common={
-        "bias": Setting(True, "whether layers have biases"),
+        "bias": Setting(True, "whether layers have biases; a highway's gates always have"),
         "norm": Setting(
             "none",
             "batch norm (Ioffe & Szegedy 2015, arXiv:1502.03167), layer norm (Ba et al. 2016, "

@@ -206,6 +206,20 @@ def test_layer_sequential_inits_give_every_layer_unit_variance(activation):
     np.testing.assert_allclose(variances, 1.0, rtol=0.02)
 
 
+@pytest.mark.parametrize("norm_at", ["before", "after"])
+def test_layer_sequential_inits_see_the_batch_norm_of_the_training(norm_at):
+    keys = {"depth": 12, "width": 64, "steps": 0, "batch_size": 256}
+    config = networks.config(init="lsuv", model__norm="batch", model__norm_at=norm_at, **keys)
+    variances = profile(config, "preact_var", white(dim=16, train_size=256))
+    np.testing.assert_allclose(variances, 1.0, rtol=0.02)
+
+
+def test_noise_on_the_biases_does_not_shrink_layer_sequential_weights():
+    config = networks.config(init="lsuv", init__bias_std=3.0, depth=5, width=64, steps=0)
+    gains = profile(config, "weight_gain", white(dim=16, train_size=256))
+    assert (gains > 0.5).all()
+
+
 def test_a_layer_sequential_run_is_the_same_beside_others():
     configs = [
         networks.config(init=init, seed=seed)

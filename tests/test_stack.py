@@ -7,7 +7,7 @@ import torch
 
 import networks
 from remedies import MODELS, disturb, remedied
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, Kernel
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.stack import Stack
@@ -189,3 +189,60 @@ def test_a_silenced_run_leaves_its_neighbours_alone():
     for block, kept in zip(stack.parameters.blocks, before, strict=True):
         assert torch.equal(block[:, [0, 2]], kept)
         assert not block[:, 1].any()
+
+
+@pytest.fixture
+def own_entries():
+    """Entries that the catalogue has none like: they go again when the test ends."""
+    before = dict(ACTIVATIONS._entries)
+    yield ACTIVATIONS
+    ACTIVATIONS._entries.clear()
+    ACTIVATIONS._entries.update(before)
+
+
+def test_an_entry_may_be_random_and_trained_at_once(own_entries):
+    @own_entries.entry(source="a test", trainable="slope", noisy=True, steepest=lambda slope: 2.0)
+    def wobbling(z, uniform=None, *, slope: float = 0.5):
+        """φ(z) = (slope + uniform) tanh(z)."""
+        return (slope + (0.5 if uniform is None else uniform)) * torch.tanh(z)
+
+    stack = walked(
+        *(networks.config(activation="wobbling", dtype="float64", seed=s) for s in (0, 1))
+    )
+    for run in (0, 1):
+        assert_equal_gradients(stack, run, 1e-12)
+
+
+def test_an_entry_without_a_kernel_or_slopes_is_measured_by_autograd(own_entries):
+    @own_entries.entry(source="a test", elementwise=False, steepest=lambda: 2.0)
+    def mixing(z):
+        """hⱼ = tanh(zⱼ) + zⱼ₊₁."""
+        return torch.tanh(z) + z.roll(-1, -1)
+
+    stack = walked(networks.config(activation="mixing", dtype="float64"))
+    assert_equal_gradients(stack, 0, 1e-12)
+    z = stack.preacts[0]
+    slopes = torch.empty_like(z)
+    stack.nonlinearities[0].bind().slopes(z, stack.acts[0], slopes)
+    expected = ((1 - torch.tanh(z) ** 2) ** 2 + 1).sqrt()
+    torch.testing.assert_close(slopes, expected, rtol=1e-12, atol=0)
+
+
+def test_a_kernel_that_looks_at_its_neighbours_is_never_given_z_to_write_into(own_entries):
+    def forward(z, out):
+        out.copy_(z.flip(-1))
+        out.add_(z)
+
+    kernel = Kernel(forward, lambda g, z, h, out: out.copy_(g + g.flip(-1)))
+
+    @own_entries.entry(source="a test", elementwise=False, steepest=lambda: 1.0, kernel=kernel)
+    def mirrored(z):
+        """hⱼ = zⱼ + z₋ⱼ."""
+        return z + z.flip(-1)
+
+    stack = walked(networks.config(activation="mirrored"))
+    kept = stack.gradients.flat.clone()
+    stack.forward(keep=False)
+    stack.output_error()
+    stack.backward(kept=False)
+    assert torch.equal(stack.gradients.flat, kept)

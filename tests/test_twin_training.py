@@ -152,11 +152,14 @@ def test_the_runs_of_a_mixed_stack_train_as_each_does_in_torch():
 @pytest.mark.parametrize("line", lines(LSUV))
 def test_lsuv_starts_every_layer_with_variance_1_on_the_runs_own_draw(line):
     config = case(f"{line} init=lsuv")
-    net = Plain(config, Training([config], DATA).stack.parameters).eval()
+    parameters = Training([config], DATA).stack.parameters
+    net = Plain(config, parameters).eval()
+    for module in net.modules():
+        module.train(isinstance(module, torch.nn.BatchNorm1d))  # the batch's own statistics
     drawn = torch.randperm(64, generator=generator(config.seed, EXAMPLES))[:256]
     net(torch.tensor(DATA.train_x).double()[drawn])
-    for z in net.products:
-        assert z.var(correction=0).item() == pytest.approx(1, abs=0.01)
+    for z, bias in zip(net.products, parameters.biases, strict=True):
+        assert (z - bias[0]).var(correction=0).item() == pytest.approx(1, abs=1e-9)
 
 
 def test_alpha_dropout_is_torchs_for_what_it_keeps():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from vgrad.parts.inits import INITS
 
 # The random streams of a run: one more in use changes none of the others.
 WEIGHTS, BIASES, BATCHES, REMEDIES, NOISE, GRADIENT_NOISE, EXAMPLES = range(7)
-
-TOLERANCE = 0.01  # of the variance, at which layer-sequential rescaling stops
-ROUNDS = 10  # of rescaling, at most
 
 
 def generator(seed: int, stream: int) -> Generator:
@@ -59,7 +56,7 @@ class Draw:
         for weight in parameters.weights:
             self._fill(weight[run], self._weights)
         for weight, bias in zip(parameters.weights, parameters.biases, strict=False):
-            self._fill_bias(bias[run, 0], weight.shape[1])
+            self._fill_bias(bias[run, 0], weight.shape[1], self._biases)
         for factor in parameters.factors:
             draft = torch.empty(factor.shape[1:], dtype=torch.float64)
             INITS["lecun_normal"].function(draft, self._remedies, gain=1.0)
@@ -68,7 +65,9 @@ class Draw:
             for weight in named[name]:
                 self._fill(weight[run], self._remedies)
         named["norm_gain"][:, run] = 1.0
-        for name in ("norm_shift", "branch_scale", "head_bias"):
+        for bias in named["head_bias"]:
+            self._fill_bias(bias[run, 0], named["head"].shape[2], self._remedies)
+        for name in ("norm_shift", "branch_scale"):
             named[name][:, run] = 0.0
         named["activation"][:, run] = 0.0
         if phi.learned:
@@ -79,28 +78,27 @@ class Draw:
         self._entry.function(draft, draws, **self._entry.own(self._init.settings))
         weight.copy_(draft)
 
-    def _fill_bias(self, bias: Tensor, fan_in: int) -> None:
+    def _fill_bias(self, bias: Tensor, fan_in: int, draws: Generator) -> None:
         settings = self._init.settings
         draft = torch.zeros(bias.shape, dtype=torch.float64)
         if self._entry.bias is not None:
-            self._entry.bias(draft, fan_in, self._biases)
-        noise = torch.empty_like(draft).normal_(generator=self._biases)
+            self._entry.bias(draft, fan_in, draws)
+        noise = torch.empty_like(draft).normal_(generator=draws)
         bias.copy_(draft + settings["bias"] + noise * settings["bias_std"])
 
 
-def rescale(weight: Tensor, a: Tensor, again: Callable[[], object]) -> None:
-    """Scale one run's W until the variance of its x W + b is 1.
+def rescale(weight: Tensor, a: Tensor, bias: Tensor | None) -> None:
+    """Scale one run's W so that the variance of x W is 1.
 
-    Layer-sequential unit variance: Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1.
+    Layer-sequential unit variance: Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1. What is
+    linear in W needs no second round. Weights whose x W has no finite variance stay as they are.
 
     Args:
         weight: W of one run, changed in place.
         a: its x W + b, [N, fan_out].
-        again: makes `a` anew.
+        bias: b, [1, fan_out], or None.
     """
-    for _ in range(ROUNDS):
-        variance = float(a.double().var(correction=0))
-        if variance == 0 or abs(variance - 1) < TOLERANCE:
-            return
+    a = a.cpu().double()
+    variance = float((a if bias is None else a - bias.cpu().double()).var(correction=0))
+    if 0.0 < variance < math.inf:
         weight.div_(variance**0.5)
-        again()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def norm(x: Tensor) -> float:
     """The L2 norm of x in float64, scaled so that no square over- or underflows."""
-    x = x.double()
+    x = x.cpu().double()
     largest = float(x.abs().amax())
     if largest == 0.0 or not math.isfinite(largest):
         return largest
@@ -19,7 +19,7 @@ def norm(x: Tensor) -> float:
 
 def moments(x: Tensor) -> tuple[float, float]:
     """Mean of x and the L2 norm of x − mean, in float64."""
-    x = x.double()
+    x = x.cpu().double()
     mean = x.mean()
     deviations = x - mean
     return float(mean), norm(deviations - deviations.mean())
@@ -27,7 +27,7 @@ def moments(x: Tensor) -> tuple[float, float]:
 
 def cosines(h: Tensor) -> tuple[float, float]:
     """‖Σ h/‖h‖‖ over the rows of h [B, D] that are not 0, and how many those are."""
-    h = h.double()
+    h = h.cpu().double()
     h = h / h.abs().amax(1, keepdim=True)
     h = h[~h.isnan().any(1)]
     h = h / torch.linalg.vector_norm(h, dim=1, keepdim=True)

@@ -60,13 +60,14 @@ class Nonlinearity:
 
     def __post_init__(self) -> None:
         alone = self.entry.kernel is not None and not self.learned
-        object.__setattr__(self, "needs_z", not alone or self.entry.kernel.needs_z)
+        reads = not (alone and self.entry.elementwise) or self.entry.kernel.needs_z
+        object.__setattr__(self, "needs_z", reads)
 
     @classmethod
     def of(cls, choice: Choice, runs: slice, width: int) -> Nonlinearity:
         """The activation that some runs chose, in layers of `width` units."""
         entry = ACTIVATIONS[choice.name]
-        settings = dict(choice.settings)
+        settings = entry.own(choice.settings)
         learned = 0
         if entry.trainable and settings.get("trained", True):
             learned = width if settings.get("per_unit", False) else 1

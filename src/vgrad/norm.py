@@ -98,12 +98,11 @@ class Norm:
 
 
 def evaluate(kind: str, x: Tensor, affine: Affine, running: Statistics | None, out: Tensor) -> None:
-    """Write y as it is at evaluation: batch norm takes its running statistics."""
+    """Write y as it is at evaluation: batch norm takes its running statistics, if there are any."""
+    over = -2 if kind == "batch" else -1
     if running is not None:
         n = (x - running.mean) / (running.variance + EPS).sqrt()
-    elif kind == "layer":
-        centred = x - x.mean(-1, keepdim=True)
-        n = centred * (centred.square().mean(-1, keepdim=True) + EPS).rsqrt()
     else:
-        n = x * (x.square().mean(-1, keepdim=True) + EPS).rsqrt()
+        centred = x if kind == "rms" else x - x.mean(over, keepdim=True)
+        n = centred * (centred.square().mean(over, keepdim=True) + EPS).rsqrt()
     affine.write(n, out)

@@ -131,7 +131,7 @@ class Probe:
             for phi in self._stack.nonlinearities:
                 learned = phi.learned_in(source, slice(None))
                 if learned is not None:
-                    values[:-1, phi.runs] = learned.double().mean((2, 3)).cpu().numpy()
+                    values[:-1, phi.runs] = learned.cpu().double().mean((2, 3)).numpy()
                     absent[:-1, phi.runs] = False
             columns[name] = (values, absent)
         return columns
@@ -142,8 +142,8 @@ class Probe:
         weights, factors = self._sums.before.weights, self._sums.before.factors
         for layer, weight in enumerate(weights):
             for run in range(self._shape[1]):
-                w = weight[run].double()
-                w = factors[layer][run].double() @ w if factors else w
+                w = weight[run].cpu().double()
+                w = factors[layer][run].cpu().double() @ w if factors else w
                 deviation = exact.moments(w)[1]
                 gains[layer, run] = deviation * math.sqrt(len(w) / w.numel())
         return gains
@@ -177,7 +177,8 @@ class Probe:
     def _mend_updates(self, norms: Floats) -> None:
         now, before = self._sums.sources["now"], self._sums.sources["weight"]
         for layer, run in self._unsafe(norms):
-            norms[layer, run] = exact.norm(now[layer][run].double() - before[layer][run].double())
+            new, old = (x[layer][run].cpu().double() for x in (now, before))
+            norms[layer, run] = exact.norm(new - old)
 
     def _add_act_deviations(self, raw: dict[str, Floats], lengths: Floats) -> None:
         """The deviations of h from its mean: from the ‖h‖ at hand, unless they are far smaller."""

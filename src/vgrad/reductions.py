@@ -232,24 +232,24 @@ class Reductions:
             depth = self._stack.layout.depth
             _norms(hidden, self._rows["bias_gradient"][:depth])
             _norms(last, self._rows["bias_gradient"][depth : depth + 1])
-        return dict(zip(self._names, self._table.double().cpu().numpy(), strict=True))
+        return dict(zip(self._names, self._table.cpu().double().numpy(), strict=True))
 
     def weight_gradients(self) -> Floats:
         """L2 norm of ∂L/∂W of every matrix, [matrices, R]."""
         for weights in self._weights:
             _norms(weights.gradient, weights.rows["gradient"])
-        return np.asarray(self._rows["gradient"].double().cpu().numpy())
+        return np.asarray(self._rows["gradient"].cpu().double().numpy())
 
     def lengths(self) -> Floats:
         """‖h‖ of every example, [L + 1, R, B]."""
-        return np.asarray(self._lengths.double().cpu().numpy())
+        return np.asarray(self._lengths.cpu().double().numpy())
 
     def act_deviations(self) -> tuple[Floats, Floats]:
         """Mean of h, and the L2 norm of the deviations from it, centred before they are squared."""
         for units in self._units:
             _moments(units.acts, units.rows["act_mean"], units.rows["act"], units.act_scratch)
         mean, norm = (self._rows[name][: self.shape[0]] for name in ("act_mean", "act"))
-        return mean.double().cpu().numpy(), norm.double().cpu().numpy()
+        return mean.cpu().double().numpy(), norm.cpu().double().numpy()
 
     def _measure_units(self, units: Units) -> None:
         rows = units.rows

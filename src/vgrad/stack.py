@@ -8,7 +8,7 @@ pre-activations z, the activations h and the error signals δ = ∂ℓ/∂z are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
@@ -27,7 +27,8 @@ from vgrad.parts.losses import LOSSES
 from vgrad.parts.models import Architecture
 from vgrad.walk import Call, Net, Noise, Pass
 
-SELU_FLOOR = -1.7580993408473766  # −λα, what alpha-dropout sets to
+_SELU = ACTIVATIONS["selu"].settings
+SELU_FLOOR = -_SELU["scale"] * _SELU["alpha"]  # −λα, what alpha-dropout sets to
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ class Stack:
     def settle(self, inputs: Tensor) -> None:
         """Rescale the weights of the runs whose init asks for it, layer after layer.
 
+        Batch norm takes the statistics of these inputs; nothing is dropped.
+
         Args:
             inputs: [R, N, input_dim], each run's own examples.
         """
@@ -198,9 +201,11 @@ class Stack:
 
         def look(layer: int, a: Tensor, again: Call) -> None:
             for run in runs:
-                rescale(self.parameters.weights[layer][run], a[run], again)
+                bias = self.parameters.biases[layer][run] if self.parameters.biases else None
+                rescale(self.parameters.weights[layer][run], a[run], bias)
+            again()
 
-        evaluate(self._net, inputs, look)
+        evaluate(replace(self._net, running=()), inputs, look)
 
     def refresh(self) -> None:
         """Draw the noise of the next step, each run from its own generator."""
@@ -224,7 +229,8 @@ class Stack:
     def _weigh_masks(self, mask: Tensor) -> None:
         """0 and 1 → what keeps the mean, for alpha-dropout mean 0 and variance 1 as well.
 
-        Klambauer et al. 2017, arXiv:1706.02515, section 4: h → a (h · mask + floor (1 − mask)) + b.
+        h → a (h · mask + floor (1 − mask)) + b: Klambauer et al. 2017, arXiv:1706.02515, "New
+        dropout technique".
         """
         wide = self.layout.architecture
         if self.noise.shift is None:

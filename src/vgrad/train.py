@@ -245,12 +245,12 @@ class Training:
 
     def _score(self, outputs: Tensor, targets: Tensor) -> tuple[list[float], list[float | None]]:
         """Mean loss and share of right answers, of each run."""
-        losses = self.stack.losses(outputs, targets).mean(1, dtype=torch.float64).tolist()
+        losses = self.stack.losses(outputs, targets).cpu().mean(1, dtype=torch.float64).tolist()
         if self._classes is None:
             return losses, [None] * len(losses)
         guessed = outputs.argmax(-1, keepdim=True)
         right = targets.expand_as(outputs).gather(-1, guessed)  # of the one-hot targets: 0 or 1
-        return losses, right.mean((1, 2), dtype=torch.float64).tolist()
+        return losses, right.cpu().mean((1, 2), dtype=torch.float64).tolist()
 
     def _evaluate(self) -> list[Row]:
         """Loss and accuracy on the whole test set, a row per run."""

@@ -230,5 +230,9 @@ def _together(settings: Sequence[Mapping[str, Any]], device: torch.device) -> di
 
 
 def _by_run(values: Sequence[float], device: torch.device) -> Tensor:
-    """A number per run as a tensor [R, 1, 1]: in float64, where 1 − β keeps its digits."""
-    return torch.tensor(values, dtype=torch.float64, device=device)[:, None, None]
+    """A number per run as a tensor [R, 1, 1]: in float64, where 1 − β keeps its digits.
+
+    The mps device has no float64.
+    """
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.tensor(values, dtype=dtype, device=device)[:, None, None]

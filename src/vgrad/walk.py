@@ -228,14 +228,16 @@ class Pass:
         g, batch = self._upstream, z.shape[1]
         for phi in self._net.nonlinearities:
             r = phi.runs
-            uniform = self._noise.uniform
+            noise = None if self._noise.uniform is None else self._noise.uniform[layer, r]
             learned = phi.learned_in(self._net.parameters, layer)
-            bound = phi.bind(learned, None if uniform is None else uniform[layer, r])
-            forward.append(partial(bound.forward, z[r], h[r]))
-            backward.append(partial(bound.backward, g[r], z[r], h[r], delta[r]))
+            bound = phi.bind(learned, noise)
+            z_ = z[r]
+            h_ = z_ if h is z else h[r]  # one object, so that a kernel can tell
+            forward.append(partial(bound.forward, z_, h_))
+            backward.append(partial(bound.backward, g[r], z_, h_, delta[r]))
             into = phi.learned_in(self._net.gradients, layer)
             if learned is not None and into is not None:
-                backward.append(partial(_learn, phi, learned, g[r], z[r], into, batch))
+                backward.append(partial(_learn, phi, learned, noise, g[r], z_, into, batch))
         return Stage(forward, backward)
 
     def _dropout(self, layer: int, y: Tensor, out: Tensor) -> Stage:
@@ -267,7 +269,9 @@ class Pass:
             into = self._net.gradients.named["branch_scale"][branch]
             learn, back = partial(_learn_scale, g, y, into), partial(g.mul_, scale)
             return Stage([partial(torch.addcmul, start, y, scale, out=out)], [keep, learn, back])
-        share = branches**-0.5 if kind == "scaled" else 1.0
+        if kind == "identity":
+            return Stage([partial(torch.add, start, y, out=out)], [keep])
+        share = branches**-0.5
         return Stage(
             [partial(torch.add, start, y, alpha=share, out=out)], [keep, partial(g.mul_, share)]
         )
@@ -378,12 +382,18 @@ def _mean(deltas: Tensor, out: Tensor) -> None:
 
 
 def _learn(
-    phi: Nonlinearity, learned: Tensor, g: Tensor, z: Tensor, into: Tensor, batch: int
+    phi: Nonlinearity,
+    learned: Tensor,
+    noise: Tensor | None,
+    g: Tensor,
+    z: Tensor,
+    into: Tensor,
+    batch: int,
 ) -> None:
     """The gradient of the trainable parameters of an activation."""
 
     def of(parameter: Tensor) -> Tensor:
-        return phi.bind(parameter).phi(z)
+        return phi.bind(parameter, noise).phi(z)
 
     (gradient,) = differentiate(of, [learned], g)
     torch.div(gradient, batch, out=into)

@@ -62,7 +62,8 @@ MODELS = Registry(
         ),
         "bottleneck": Setting(
             0,
-            "units between the two factors of which each weight is then the product; 0 is off "
+            "units between the two factors of which each weight is then the product, the inner "
+            "one drawn by lecun_normal and the outer one by the init; 0 is off "
             "(Sainath et al. 2013, doi:10.1109/ICASSP.2013.6638949)",
             (0, 100_000),
         ),
@@ -120,8 +121,12 @@ class Architecture:
         """
         entry = MODELS[name]
         common = {key: value for key, value in settings.items() if key in entry.common}
-        if settings["dropout"] and settings["alpha_dropout"]:
-            raise ConfigError("model.dropout and model.alpha_dropout exclude each other.")
+        plain, alpha = settings["dropout"], settings["alpha_dropout"]
+        if plain and alpha:
+            raise ConfigError(
+                f"model.dropout={plain} and model.alpha_dropout={alpha} exclude each other: set "
+                "one of them to 0."
+            )
         return cls(shortcut=entry.function(**entry.own(settings)), **common)
 
     def heads(self, depth: int) -> list[int]:
@@ -141,8 +146,9 @@ class Architecture:
 
 
 @MODELS.entry(
-    source="Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0; residual: He et al. 2016, "
-    "arXiv:1512.03385; rezero: Bachlechner et al. 2020, arXiv:2003.04887",
+    source="Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0; identity: He et al. 2016, "
+    "arXiv:1512.03385; scaled: Hayou et al. 2021, arXiv:2010.12859; rezero: Bachlechner et al. "
+    "2020, arXiv:2003.04887",
     ranges={"residual_every": (1, 10_000)},
     choices={"residual": RESIDUALS},
 )

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 import torch
 
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, kinks
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
 EXTREMES = [0.0, 1e-8, -1e-8, 1.0, -1.0, 20.0, -20.0, 45.0, 100.0, -100.0, 1e4, -1e4]
@@ -57,15 +57,13 @@ every_variant = variants(ACTIVATIONS)
 every_dtype = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 
 
-def kinks(name, settings):
-    declared = ACTIVATIONS[name].kinks
-    return tuple(declared(**settings) if callable(declared) else declared)
-
-
 def points(name, dtype=torch.float64):
     """The extremes, the kinks of all entries and a grid; as [N, UNITS] if not elementwise."""
     corners = [
-        k for other in ACTIVATIONS for settings in varied(other) for k in kinks(other, settings)
+        kink
+        for other, entry in ACTIVATIONS.items()
+        for settings in varied(other)
+        for kink in kinks(entry, settings)
     ]
     grid = torch.linspace(-9.0, 9.0, 1001, dtype=torch.float64)
     edges = torch.tensor(EXTREMES + sorted(set(corners)), dtype=torch.float64)

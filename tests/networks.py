@@ -70,14 +70,14 @@ class Twin(nn.Module):
         self.stack, self._run = stack, run
         self._choice = stack.configs[run].activation
         named = stack.parameters.named
-        self._wide = stack.layout.architecture
+        self._plan = stack.layout.architecture
         biases = stack.parameters.biases or [None] * len(stack.parameters.weights)
         pairs = zip(stack.parameters.weights, biases, strict=True)
         self.linears = nn.ModuleList(self._linear(w, b) for w, b in pairs)
         self.factors = nn.ModuleList(self._linear(f, None) for f in stack.parameters.factors)
         gates = zip(named["gate"], named["gate_bias"], strict=True)
         self.gates = nn.ModuleList(self._linear(w, b) for w, b in gates)
-        head_biases = named["head_bias"] if self._wide.bias else [None] * len(named["head"])
+        head_biases = named["head_bias"] if self._plan.bias else [None] * len(named["head"])
         self.heads = nn.ModuleList(
             self._linear(w, b) for w, b in zip(named["head"], head_biases, strict=True)
         )
@@ -109,13 +109,13 @@ class Twin(nn.Module):
         return self.linears[layer](self.factors[layer](x) if self.factors else x)
 
     def _norm(self, layer: int, at: str, x: torch.Tensor) -> torch.Tensor:
-        if self._wide.norm == "none" or self._wide.norm_at != at:
+        if self._plan.norm == "none" or self._plan.norm_at != at:
             return x
         gain, size = self.gain[layer][0], x.shape[-1:]
-        if self._wide.norm == "rms":
+        if self._plan.norm == "rms":
             return functional.rms_norm(x, size, gain, eps=1e-5)
         shift = self.shift[layer][0]
-        if self._wide.norm == "layer":
+        if self._plan.norm == "layer":
             return functional.layer_norm(x, size, gain, shift)
         mean, variance = torch.zeros(size, dtype=x.dtype), torch.ones(size, dtype=x.dtype)
         return functional.batch_norm(x, mean, variance, gain, shift, training=self.training)
@@ -130,8 +130,8 @@ class Twin(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The outputs for inputs [N, D]."""
         self.zs, self.hs, self.head_outputs = [], [], []
-        kind, depth = self._wide.shortcut.kind, self.stack.layout.depth
-        branches, stream = self._wide.branches(depth), {}
+        kind, depth = self._plan.shortcut.kind, self.stack.layout.depth
+        branches, stream = self._plan.branches(depth), {}
         for layer in range(depth):
             stream[layer] = x
             self.zs.append(self._norm(layer, "before", self._affine(layer, x)))
@@ -146,7 +146,7 @@ class Twin(nn.Module):
                     scale = scales[kind] if kind in scales else self.scale[index][0, 0]
                     y = stream[branch[0]] + scale * y
             x = y
-            at = self._wide.heads(depth)
+            at = self._plan.heads(depth)
             self.head_outputs += [self.heads[i](x) for i in range(len(at)) if at[i] == layer]
         self.zs.append(self._affine(depth, x))
         return self.zs[-1]
@@ -161,7 +161,7 @@ class Twin(nn.Module):
         total = entry.function(outputs, targets, **entry.own(config.settings)).sum()
         for head in self.head_outputs:
             extra = entry.function(head, targets, **entry.own(config.settings)).sum()
-            total = total + self._wide.aux_weight * extra
+            total = total + self._plan.aux_weight * extra
         weights = [m.weight for m in self.modules() if isinstance(m, nn.Linear)]
         l1, l2 = config.settings["l1"], config.settings["l2"]
         penalty = sum(l1 * w.abs().sum() + l2 * w.square().sum() for w in weights)

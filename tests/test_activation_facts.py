@@ -22,7 +22,10 @@ from activation_cases import (
     upstream,
     variants,
 )
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.errors import ConfigError
+from vgrad.gaussian import gain
+from vgrad.parts.activations import ACTIVATIONS, size_of
+from vgrad.parts.inits import INITS
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3])
@@ -76,8 +79,8 @@ def test_slopes_of_softmax_keep_their_digits_where_one_unit_has_nearly_all():
 def slopes_found(name, settings):
     """Slopes at many points, of a layer of two units where they depend on each other."""
     entry, generator = ACTIVATIONS[name], torch.Generator().manual_seed(3)
-    size = settings[entry.pieces] if isinstance(entry.pieces, str) else entry.pieces
-    z = torch.randn(20_001, 2 * size, dtype=torch.float64, generator=generator)
+    each, _ = size_of(entry, settings)
+    z = torch.randn(20_001, 2 * each, dtype=torch.float64, generator=generator)
     z *= torch.linspace(0.0, 5.0, len(z), dtype=torch.float64)[:, None]
     uniform = torch.rand(z.shape, dtype=z.dtype, generator=generator)
     phi = function(name, settings)
@@ -164,6 +167,71 @@ def test_the_mean_square_of_maxout_is_the_integral(pieces):
 
     expected, _ = integrate.quad(lambda x: x * x * density(x), -12, 12, limit=200, epsabs=1e-12)
     assert ACTIVATIONS["maxout"].mean_square(pieces=pieces) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", [n for n in ACTIVATIONS if n != "softmax"])
+def test_size_of_says_how_many_h_come_of_how_many_z(name):
+    entry = ACTIVATIONS[name]
+    before, after = size_of(entry, entry.settings)
+    assert function(name, entry.settings)(torch.ones(4, 3 * before)).shape == (4, 3 * after)
+
+
+# The init that the literature asks for, at the activation's settings
+
+
+def drawn_for(name, **settings):
+    """A weight of the matched init for these settings."""
+    entry = ACTIVATIONS[name]
+    init = INITS[entry.matched]
+    own = entry.matched_settings(**{**entry.settings, **settings})
+    assert own.keys() <= init.settings.keys()
+    weight = torch.empty(400, 300, dtype=torch.float64)
+    init.function(weight, torch.Generator().manual_seed(6), **own)
+    return weight
+
+
+@variants(stating("matched_settings"))
+def test_the_settings_of_the_matched_init_are_in_its_ranges(name, settings):
+    entry = ACTIVATIONS[name]
+    assert drawn_for(name, **settings).isfinite().all()
+    for setting, value in entry.matched_settings(**settings).items():
+        low, high = INITS[entry.matched].ranges[setting]
+        assert low <= value <= high
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "prelu", "rrelu"])
+@pytest.mark.parametrize("slope", [0.0, 0.01, 0.5, -2.0])
+def test_he_weights_make_up_for_the_slope_below_zero(name, slope):
+    settings = {"lower": slope, "upper": slope} if name == "rrelu" else {"slope": slope}
+    variance = drawn_for(name, **settings).var().item()
+    assert variance == pytest.approx(2.0 / 400 / (1.0 + slope**2), rel=0.02)
+
+
+@pytest.mark.parametrize("bounds", [(1.0 / 8.0, 1.0 / 3.0), (-2.0, 1.0), (0.5, 0.5)])
+def test_the_matched_init_of_rrelu_keeps_the_mean_square_of_its_random_slopes(bounds):
+    lower, upper = bounds
+    slope = ACTIVATIONS["rrelu"].matched_settings(lower=lower, upper=upper)["slope"]
+    mean, _ = integrate.quad(lambda x: (lower + (upper - lower) * x) ** 2, 0.0, 1.0)
+    assert slope == pytest.approx(math.sqrt(mean), rel=1e-12)
+
+
+@pytest.mark.parametrize("omega", [0.5, 1.0, 30.0])
+def test_the_matched_init_of_sine_fills_the_interval_of_siren(omega):
+    bound = math.sqrt(6.0 / 400) / omega
+    weight = drawn_for("sine", omega=omega).abs()
+    assert 0.999 * bound < weight.max().item() <= bound
+    assert weight.mean().item() == pytest.approx(bound / 2.0, rel=0.01)
+
+
+def test_the_slowest_sine_still_has_finite_weights():
+    slowest, _ = ACTIVATIONS["sine"].ranges["omega"]
+    assert slowest > 0.0
+    assert drawn_for("sine", omega=slowest).isfinite().all()
+
+
+def test_slopes_too_large_to_be_squared_have_no_gain():
+    with pytest.raises(ConfigError, match=r"E\[h²\] = inf"):
+        gain(ACTIVATIONS["rrelu"], {"lower": -1e200, "upper": 1e200})
 
 
 DERIVATIVES = {

@@ -20,14 +20,13 @@ from activation_cases import (
     every_dtype,
     every_variant,
     function,
-    kinks,
     points,
     stating,
     upstream,
     variants,
 )
 from activation_formulas import FORMULAS
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, kinks
 from vgrad.parts.inits import INITS
 
 every_kernel = variants(stating("kernel"))
@@ -57,7 +56,7 @@ def test_values_and_slopes_equal_the_formula(name, settings, dtype):
 @every_variant
 def test_slopes_equal_central_differences_away_from_kinks(name, settings):
     z, step = torch.linspace(-6.0, 6.0, 402, dtype=torch.float64) + 0.0137, 1e-5
-    for kink in kinks(name, settings):
+    for kink in kinks(ACTIVATIONS[name], settings):
         z = z[(z - kink).abs() > 2 * step]
     assert len(z) == 402
     phi = function(name, settings)
@@ -186,7 +185,7 @@ def test_the_slope_jumps_at_the_declared_kinks_and_nowhere_else(name, settings):
             by_autograd(phi, x[:, None], pick.expand(len(x), -1))[1] for x in (z - gap, z + gap)
         )
         jumps = jumps.maximum((right - left).abs().squeeze(1))
-    assert tuple(z[jumps > 1e-3].tolist()) == kinks(name, settings)
+    assert tuple(z[jumps > 1e-3].tolist()) == kinks(ACTIVATIONS[name], settings)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -48,6 +48,31 @@ def test_a_vanishing_gradient_is_named_as_the_reason_though_the_loss_fell_a_litt
     assert "stays at chance (10 %): the layers near the input get almost no signal to learn" in text
 
 
+def test_an_error_signal_that_passes_the_upper_layers_by_does_not_vanish():
+    deltas = [0.05, 0.0, 0.0, 0.0, 0.0, 0.05]
+    steps = rows(loss=(2.3, 0.3), accuracy=(0.1, 0.9))
+    text, verdict = told(deltas, end=[1.0] * 6, steps=steps)
+    assert verdict == "healthy"
+    assert "the error signal passes layer 5 by and reaches layer 1; after" in text
+    assert "layer 1 gets as much as layer 5" in text
+    text, verdict = told(deltas, steps=rows(**STUCK))
+    assert verdict == "unsure"
+    assert "vanish" not in text
+
+
+def test_activations_that_no_input_moves_have_no_spread_to_keep():
+    text, _ = told([1.0] * 6, columns={"act_var": [0.0] * 6, "preact_ms": [0.0] * 6})
+    assert "All examples have the same activations" in text
+    assert "spread" not in text
+
+
+def test_a_run_that_diverges_before_its_first_update_is_not_told_of_its_rate():
+    steps = [rows(loss=(NAN, NAN), accuracy=(0.1, 0.1))[0]]
+    text, _ = told([NAN] * 6, status="diverged", steps=steps, init="he_normal")
+    assert "No update was made yet: what it starts from is too large. Try init=matched." in text
+    assert "optimizer.lr" not in text
+
+
 def test_random_labels_are_named_as_the_reason_for_chance():
     text, _ = told([1.0] * 6, steps=rows(**STUCK), data={"name": "white"})
     assert "Validation accuracy is at chance (10 %): the labels are random." in text

@@ -11,8 +11,8 @@ from scipy import stats
 
 from vgrad.errors import ConfigError
 from vgrad.gaussian import expect, gain
-from vgrad.parts.activations import ACTIVATIONS
-from vgrad.registry import Registry
+from vgrad.parts.activations import ACTIVATIONS, kinks
+from vgrad.registry import Registry, Setting
 
 QS = [1e-4, 1e-2, 1.0, 7.0, 100.0]
 every_q = pytest.mark.parametrize("q", QS)
@@ -130,10 +130,6 @@ def by_tanh_sinh(f, q, kinks):
     return float((f(scale * x) * density * half * weights).sum())
 
 
-def kinks_of(entry):
-    return entry.kinks(**entry.settings) if callable(entry.kinks) else entry.kinks
-
-
 @pytest.mark.parametrize("q", [1e-4, 1.0, 100.0])
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_the_mean_square_of_every_activation_agrees_with_another_quadrature(name, q):
@@ -142,8 +138,8 @@ def test_the_mean_square_of_every_activation_agrees_with_another_quadrature(name
     def square(z):
         return entry.function(z, **entry.settings).square()
 
-    kinks = kinks_of(entry)
-    assert expect(square, q, kinks) == pytest.approx(by_tanh_sinh(square, q, kinks), rel=1e-9)
+    places = kinks(entry, entry.settings)
+    assert expect(square, q, places) == pytest.approx(by_tanh_sinh(square, q, places), rel=1e-9)
 
 
 KNOWN_GAINS = {
@@ -189,7 +185,7 @@ def registry():
         "activation",
         "activations",
         facts={"kinks": (), "elementwise": True, "mean_square": None},
-        settings={"common": 1.0},
+        common={"common": Setting(1.0, "no setting of φ")},
     )
 
 

@@ -63,6 +63,7 @@ def machine(monkeypatch):
     def become(cuda=0, mps=False):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(pack, "_memory", lambda device: 2**40)
 
     return become
 
@@ -124,6 +125,23 @@ def test_a_run_that_names_no_batch_size_takes_that_of_its_data(name):
     loss = "mse" if DATASETS[name].task == "regression" else "cross_entropy"
     config = networks.config(data=name, loss=loss, batch_size=None)
     assert pack.check(config).batch_size == DATASETS[name].batch_size
+
+
+def test_a_class_that_is_far_more_frequent_is_what_guessing_gets_right():
+    even, rare = np.arange(40) % 4, np.repeat([0, 1], [38, 2])
+    for labels, classes, chance in ((even, 4, 0.25), (rare, 2, 0.95)):
+        x = np.zeros((40, 1), np.float32)
+        data = Dataset(x, labels, x, labels, classes, "classification")
+        assert pack._chance(data) == chance
+
+
+@pytest.mark.parametrize("remedy", [{"norm": "batch"}, {"dropout": 0.1}, {"residual": "identity"}])
+def test_what_remedies_need_of_the_memory_is_counted(remedy, monkeypatch):
+    keys = {"depth": 100, "width": 100, "batch_size": 1000, "data__train_size": 1000}
+    monkeypatch.setattr(pack, "_memory", lambda device: 9 * 4 * 10**6 + 4 * 4 * 10**7 + 10**7)
+    pack.check(small(**keys))
+    with pytest.raises(ConfigError, match="of memory"):
+        pack.check(small(**keys, **{f"model__{key}": value for key, value in remedy.items()}))
 
 
 def test_a_default_batch_is_no_larger_than_the_data():

@@ -74,7 +74,7 @@ def unit_columns(z, h):
 
 
 def gate_columns(stack, model, run, layer):
-    """The slope of z_j: the length of ∂h/∂z_j, one output after the other."""
+    """The slope of a unit: the length of ∂h/∂ its z, one output after the other."""
     leaf = model.zs[layer].detach().clone().requires_grad_()
     h = model.phi(layer, leaf)
     squares = torch.zeros_like(leaf)
@@ -82,7 +82,8 @@ def gate_columns(stack, model, run, layer):
     outputs = [h.sum()] if entry.elementwise else h.sum(0)
     for output in outputs:
         squares += torch.autograd.grad(output, leaf, retain_graph=True)[0].square()
-    slope = squares.sqrt().double().numpy()
+    pieces = squares.unflatten(-1, (-1, stack.layout.pieces))
+    slope = pieces.sum(-1).sqrt().double().numpy()  # a unit's
     steepest = steepness(stack, model, run, layer)
     return {
         "gate_ms": (slope**2).mean(),
@@ -210,8 +211,8 @@ def test_every_column_agrees_with_every_remedy(name, activation, dtype):
 
 def batch_normed(stack):
     """By layer: whether the gradient of the bias is 0, as batch norm takes it away again."""
-    wide = stack.layout.architecture
-    before = wide.norm == "batch" and wide.norm_at == "before"
+    plan = stack.layout.architecture
+    before = plan.norm == "batch" and plan.norm_at == "before"
     return np.array([before] * stack.layout.depth + [False])
 
 

@@ -173,6 +173,26 @@ def test_init_matched_draws_what_the_activation_names():
     assert torch.equal(matched.parameters.flat, named.parameters.flat)
 
 
+@pytest.mark.parametrize(
+    ("activation", "init"),
+    [
+        ({"activation": "prelu"}, {"init": "he_normal", "init__slope": 0.25}),
+        (
+            {"activation": "leaky_relu", "activation__slope": 0.3},
+            {"init": "he_normal", "init__slope": 0.3},
+        ),
+        (
+            {"activation": "sine", "activation__omega": 30.0},
+            {"init": "lecun_uniform", "init__gain": 2**0.5 / 30},
+        ),
+    ],
+)
+def test_init_matched_heeds_the_settings_of_the_activation(activation, init):
+    matched = Stack([networks.config(**activation, init="matched")], 6, 4)
+    named = Stack([networks.config(**activation, **init)], 6, 4)
+    torch.testing.assert_close(matched.parameters.flat, named.parameters.flat, rtol=1e-6, atol=0)
+
+
 def test_a_prediction_is_that_of_a_plain_model():
     data = networks.classification()
     stack = walked(*(networks.config(seed=s, dtype="float64") for s in range(2)), data=data)

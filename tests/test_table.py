@@ -121,6 +121,8 @@ FORMS = {
     "lines of old Macs": table().replace("\n", "\r"),
     "no end of the last line": table()[:-1],
     "blank lines": "\n\n" + table().replace("\n", "\n\n  \n"),
+    "blanks above semicolons": "  \n\t\r\n" + table(separator=";"),
+    "blanks above tabs": " \n\t\n" + table(separator="\t"),
     "spaces": table(separator=" ,  ").replace("\n", " \n"),
     "quotes": table().replace("a", '"a"').replace(",4\n", ',"4"\n'),
 }
@@ -132,6 +134,40 @@ def test_the_form_of_the_file_does_not_matter(form, own):
     assert data is not expected
     for field in ("train_x", "train_y", "test_x", "test_y"):
         np.testing.assert_array_equal(getattr(data, field), getattr(expected, field))
+
+
+NAMES = {
+    "commas between quotes": '"a,1,2";b;y',
+    "commas between quotes, not first": 'b; "a,1,2";y',
+    "two quotes for one": '"say ""a, b, c""";b;y',
+    "commas on two lines": '"a,\n1,2,3";b;y',
+    "a quote inside": 'height 5";b;y',
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_only_what_stands_outside_quotes_parts_the_values(names, own):
+    data = own(f"{NAMES[names]}\n" + "1;2;0\n2;4;1\n" * 5)
+    assert data.train_x.shape == (8, 2)
+
+
+LONG = 10**30
+
+
+def test_whole_numbers_of_any_length_are_numbers(own):
+    """Those beyond 64 bits, also beside negative ones that fit in no type with them."""
+    expected = own("a,b,y\n" + "".join(f"{i},{i % 2},{i % 3}\n" for i in range(ROWS)))
+    rows = "".join(f"{i * LONG},{(i % 2) * (2**64 - 1) - 1},{i % 3}\n" for i in range(ROWS))
+    data = own("a,b,y\n" + rows)
+    np.testing.assert_allclose(data.train_x, expected.train_x, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(data.train_y, expected.train_y)
+
+
+def test_a_long_whole_number_is_a_class_of_its_own_or_a_value_to_be_predicted(own):
+    content = table(lambda i: LONG + i % 2)
+    assert own(content).classes == 2
+    data = own(content, task="regression")
+    np.testing.assert_array_equal(data.train_y, np.full((40, 1), LONG, np.float32))
 
 
 def test_true_and_false_are_1_and_0_among_the_inputs(own):
@@ -173,6 +209,7 @@ TABLES = {
     "Latin-1": ("a,ß,y\n1,2,u\n".encode("latin-1"), {}, "not text in UTF-8 (byte 3 is not)"),
     "an archive": (b"PK\3\4\0\0", {}, "own.csv is not text but binary: save it as CSV"),
     "a row too short": ("a,b,y\n1,2,u\n\n1,2\n", {}, "own.csv, line 4: the number of values is 2"),
+    "blanks above": ("  \n\t\r\na;b;y\n1;2;u\n1;2\n", {}, "own.csv, line 5: the number of values"),
     "a row too long": ("a,b,y\n1,2,u,9\n", {}, "line 2: the number of values is 4, but the first"),
     "rows all too long": ("a,b,y\n" + "1,2,u,9\n" * 9, {}, "line 2: the number of values is 4"),
     "a quote left open": ('a,b,y\n1,"2,u\n3,4,v\n', {}, "separated values: line 2: unexpected end"),
@@ -205,6 +242,8 @@ TABLES = {
         {},
         "own.csv, line 3: 'a' is -inf; numbers must be",
     ),
+    "a whole number too large": (f"a,y\n1,u\n{'9' * 400},v\n", {}, "line 3: 'a' is inf; numbers"),
+    "a long whole number, and none": (f"a,y\n{LONG},1\n,2\n", {}, "'a' (1, the first on line 3)"),
     "a huge value": ("a,y\n1,u\n1e39,v\n", {}, "line 3: 'a' is 1e+39; numbers must be finite, and"),
     "an infinite target": ("a,y\n1,0.5\n2,inf\n", {}, "line 3: 'y' is inf; numbers must be finite"),
     "no such column": (GOOD, {"target": "bb"}, "no such column. Did you mean 'b'? It has a, b, y."),

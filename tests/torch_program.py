@@ -287,10 +287,11 @@ def measured(net, i, slopes, *, first):
 
 
 def slope_lengths(net, i):
-    """√Σ (∂h/∂z)² over all h, of every z: |φ′(z)| where φ is elementwise."""
+    """√Σ (∂h/∂z)² over all h and the z of one unit: |φ′(z)| where φ is elementwise."""
     units = net.hs[i].unbind(-1)
     each = [torch.autograd.grad(h.sum(), net.zs[i], retain_graph=True)[0] for h in units]
-    return torch.stack(each).square().sum(0).sqrt()
+    squares = torch.stack(each).square().sum(0)
+    return squares.unflatten(-1, (WIDTH, -1)).sum(-1).sqrt()
 
 
 def joint_norm(tensors):

@@ -44,6 +44,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGEST = 1e30  # of a number that is typed, where its entry does not say otherwise
 LONGEST_NAME = 200  # bytes: file systems stop at 255
 TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": NoneType}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -169,8 +170,10 @@ def resolved_init(config: RunConfig) -> Choice:
     """The init that the weights are drawn with: for `matched` the one that the activation names."""
     if config.init.name != "matched":
         return config.init
-    name = ACTIVATIONS[config.activation.name].matched
-    return Choice(name, {**INITS[name].settings, **config.init.settings})
+    entry = ACTIVATIONS[config.activation.name]
+    settings = entry.own(config.activation.settings)
+    asked = entry.matched_settings(**settings) if entry.matched_settings else {}
+    return Choice(entry.matched, {**INITS[entry.matched].settings, **asked, **config.init.settings})
 
 
 def plain_keys() -> tuple[str, ...]:
@@ -287,8 +290,11 @@ def _checked(
             raise ConfigError(f"No {key} is named {shorten(value)}.{did_you_mean(value, words)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key} must be a finite number, not {value}.")
-    if bounds and type(value) in (int, float) and not bounds[0] <= value <= bounds[1]:
-        raise ConfigError(f"{key} must be {_in_words(*bounds)}, not {shorten(value)}.")
+    low, high = bounds or (-math.inf, math.inf)
+    if type(value) in (int, float) and not low <= value <= high:
+        raise ConfigError(f"{key} must be {_in_words(low, high)}, not {shorten(value)}.")
+    if type(value) is float and abs(value) > LARGEST and math.inf in (-low, high):
+        raise ConfigError(f"{key} must be at most {LARGEST:g} in size, not {shorten(value)}.")
     return value
 
 

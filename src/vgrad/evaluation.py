@@ -27,8 +27,8 @@ def evaluate(net: Net, inputs: Tensor, look: Look = _ignore) -> Tensor:
             should `look` have changed W.
     """
     layout = net.layout
-    wide, x, passing = layout.architecture, inputs, inputs
-    branches = wide.branches(layout.depth)
+    plan, x, passing = layout.architecture, inputs, inputs
+    branches = plan.branches(layout.depth)
     starts = {branch.start for branch in branches}
     ends = {branch.stop - 1: index for index, branch in enumerate(branches)}
     for layer in range(layout.depth):
@@ -36,7 +36,7 @@ def evaluate(net: Net, inputs: Tensor, look: Look = _ignore) -> Tensor:
             passing = x
         y = _normed(net, layer, "before", _affine(net, layer, x, look))
         y = _normed(net, layer, "after", _activated(net, layer, y))
-        if wide.shortcut.kind == "highway" and layer:
+        if plan.shortcut.kind == "highway" and layer:
             gate, bias = (net.parameters.named[k][layer - 1] for k in ("gate", "gate_bias"))
             y = torch.lerp(x, y, torch.sigmoid(torch.baddbmm(bias, x, gate)))
         if layer in ends:
@@ -60,12 +60,12 @@ def _affine(net: Net, layer: int, x: Tensor, look: Look) -> Tensor:
 
 
 def _normed(net: Net, layer: int, at: str, x: Tensor) -> Tensor:
-    wide = net.layout.architecture
-    if wide.norm == "none" or wide.norm_at != at:
+    plan = net.layout.architecture
+    if plan.norm == "none" or plan.norm_at != at:
         return x
     out = torch.empty_like(x)
     running = net.running[layer] if net.running else None
-    norm.evaluate(wide.norm, x, scaling(net.parameters, layer), running, out)
+    norm.evaluate(plan.norm, x, scaling(net.parameters, layer), running, out)
     return out
 
 

@@ -86,6 +86,8 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The first few settings that differ."""
     keys = [key for key in here if key != "name" and there.get(key) != here[key]]
+    if not keys and here.get("data.path"):
+        return f"{here['data.path']} has changed since"
     if not keys:
         return "its settings mean something else in this version"
     words = [f"{key} is {there.get(key)} there and {here[key]} here" for key in keys[:3]]

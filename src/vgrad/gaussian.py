@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vgrad.errors import ConfigError
+from vgrad.parts.activations import kinks
 from vgrad.registry import Entry
 
 NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(20))
@@ -89,9 +90,9 @@ def _mean_square(entry: Entry, settings: Mapping[str, Any]) -> float:
     if entry.mean_square is not None:
         value = float(entry.mean_square(**settings))
     elif entry.elementwise:
-        kinks = entry.kinks(**settings) if callable(entry.kinks) else entry.kinks
+        places = kinks(entry, settings)
         try:
-            value = expect(lambda z: entry.function(z, **settings).square(), 1.0, kinks)
+            value = expect(lambda z: entry.function(z, **settings).square(), 1.0, places)
         except ArithmeticError:
             raise _no_gain(entry, settings, "varies too fast for E[h²] to be computed") from None
     else:

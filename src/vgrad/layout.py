@@ -61,12 +61,12 @@ class Layout:
         does not have has K = 0.
         """
         runs, depth, z, h = self.runs, self.depth, self.preact_width, self.act_width
-        wide = self.architecture
-        top, inner = h if depth else self.input_dim, wide.bottleneck
-        norm_width = z if wide.norm_at == "before" else h
-        norms = depth if wide.norm != "none" else 0
-        gates = max(depth - 1, 0) if wide.shortcut.kind == "highway" else 0
-        scales = len(wide.branches(depth)) if wide.shortcut.kind == "rezero" else 0
+        plan = self.architecture
+        top, inner = h if depth else self.input_dim, plan.bottleneck
+        norm_width = z if plan.norm_at == "before" else h
+        norms = depth if plan.norm != "none" else 0
+        gates = max(depth - 1, 0) if plan.shortcut.kind == "highway" else 0
+        scales = len(plan.branches(depth)) if plan.shortcut.kind == "rezero" else 0
         one, rest = min(depth, 1), max(depth - 1, 0)
         return {
             "first": (one, runs, inner or self.input_dim, z),
@@ -75,15 +75,15 @@ class Layout:
             "first_factor": (one if inner else 0, runs, self.input_dim, inner),
             "hidden_factor": (rest if inner else 0, runs, h, inner),
             "last_factor": (1 if inner else 0, runs, top, inner),
-            "hidden_bias": (depth if wide.bias else 0, runs, 1, z),
-            "last_bias": (1 if wide.bias else 0, runs, 1, self.output_dim),
+            "hidden_bias": (depth if plan.bias else 0, runs, 1, z),
+            "last_bias": (1 if plan.bias else 0, runs, 1, self.output_dim),
             "norm_gain": (norms, runs, 1, norm_width),
-            "norm_shift": (norms if wide.norm != "rms" else 0, runs, 1, norm_width),
+            "norm_shift": (norms if plan.norm != "rms" else 0, runs, 1, norm_width),
             "gate": (gates, runs, h, h),
             "gate_bias": (gates, runs, 1, h),
             "branch_scale": (scales, runs, 1, 1),
-            "head": (wide.aux_heads, runs, h, self.output_dim),
-            "head_bias": (wide.aux_heads if wide.bias else 0, runs, 1, self.output_dim),
+            "head": (plan.aux_heads, runs, h, self.output_dim),
+            "head_bias": (plan.aux_heads if plan.bias else 0, runs, 1, self.output_dim),
             "activation": (depth if self.learned else 0, runs, 1, self.learned),
         }
 

@@ -16,12 +16,6 @@ from vgrad.parts.activations import ACTIVATIONS
 from vgrad.registry import Entry
 
 
-def size_of(entry: Entry, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """How many z and how many h one unit has."""
-    pieces = settings[entry.pieces] if isinstance(entry.pieces, str) else entry.pieces
-    return int(pieces), int(entry.copies)
-
-
 @dataclass(frozen=True)
 class Bound:
     """φ on certain layers of a span of runs, its trainable parameter and its noise at hand.

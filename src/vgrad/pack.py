@@ -33,6 +33,7 @@ from vgrad.train import Outcome, Record, Row, train
 VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
 WEIGHT_COPIES = 9  # weights, gradients, a copy, up to three of an optimizer's, three of the probe's
 UNIT_COPIES = 4  # z, h, δ and the probe's room
+UNEVEN = 1.5  # times its even share, from which a class is worth guessing
 DELTA = LAYER_COLUMNS.index("delta_rms")
 
 
@@ -107,7 +108,7 @@ def _summary(
         minutes.rows,
         config.depth,
         outcome.status,
-        chance=None if data.classes is None else 1.0 / data.classes,
+        chance=_chance(data),
     )
     init = drawn_init(config)
     summary |= {"last_step": outcome.updates, "resolved_init": init.name}
@@ -118,6 +119,18 @@ def _summary(
     if outcome.status == "diverged":
         summary |= {"first_bad_step": outcome.updates, "first_bad_layer": outcome.bad_layer}
     return summary
+
+
+def _chance(data: Dataset) -> float | None:
+    """The accuracy of guessing: 1 / classes, or of always naming a class that is far more frequent.
+
+    That class is the most frequent one in training, and its share that in the test set.
+    """
+    if data.classes is None:
+        return None
+    share = float((data.test_y == np.bincount(data.train_y).argmax()).mean())
+    even = 1.0 / data.classes
+    return share if share > UNEVEN * even else even
 
 
 class _Minutes:
@@ -225,13 +238,13 @@ def _fits(loss: Entry, data: Dataset) -> bool:
 
 def _check_architecture(config: RunConfig, batch: int) -> None:
     """Refuse remedies that this depth or this batch has no room for."""
-    wide = Architecture.of(config.model.name, config.model.settings)
-    if wide.aux_heads and wide.aux_heads >= config.depth:
+    plan = Architecture.of(config.model.name, config.model.settings)
+    if plan.aux_heads and plan.aux_heads >= config.depth:
         raise ConfigError(
-            f"model.aux_heads={wide.aux_heads} needs depth={wide.aux_heads + 1} or more: a head "
+            f"model.aux_heads={plan.aux_heads} needs depth={plan.aux_heads + 1} or more: a head "
             f"reads a hidden layer below the last. Here depth={config.depth}."
         )
-    if wide.norm == "batch" and batch == 1:
+    if plan.norm == "batch" and batch == 1:
         raise ConfigError(
             "model.norm=batch needs a batch_size of 2 or more: one example has no variance. "
             "model.norm=layer and model.norm=rms take any."
@@ -241,19 +254,40 @@ def _check_architecture(config: RunConfig, batch: int) -> None:
 def _check_memory(config: RunConfig, data: Dataset, batch: int) -> None:
     """Refuse what this machine's memory cannot hold, rather than let it be killed."""
     pieces, copies = form(config)
-    wide = Architecture.of(config.model.name, config.model.settings)
+    plan = Architecture.of(config.model.name, config.model.settings)
     sizes = (data.input_dim, config.width, config.depth, data.output_dim)
-    weights = Layout(1, *sizes, wide, pieces, copies).size
+    weights = Layout(1, *sizes, plan, pieces, copies).size
     widest = config.width * max(pieces, copies)
     units = batch * (config.depth * widest + data.input_dim + data.output_dim)
+    copies = UNIT_COPIES + _copies_of_remedies(plan)
     bytes_each = 8 if config.dtype == "float64" else 4
-    needed = (WEIGHT_COPIES * weights + UNIT_COPIES * units) * bytes_each
-    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = (WEIGHT_COPIES * weights + copies * units) * bytes_each
+    has = _memory(config.device)
     if needed > has:
         raise ConfigError(
             f"depth={config.depth} width={config.width} batch_size={batch} needs some "
             f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
         )
+
+
+def _copies_of_remedies(plan: Architecture) -> int:
+    """How many more numbers a unit takes in memory with what stands between the layers."""
+    kind = plan.shortcut.kind
+    return (
+        6 * (plan.norm != "none")  # its input and error; twice what it keeps, lean and recorded
+        + 2 * (plan.dropout > 0)  # a mask, and what it leaves
+        + 3 * (plan.alpha_dropout > 0)
+        + 1 * (kind != "none")
+        + 2 * (kind == "highway")
+        + 2 * (plan.bottleneck > 0)
+    )
+
+
+def _memory(device: str) -> int:
+    """Bytes of the device's memory; of the machine's where that is not known."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _about(config: RunConfig) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from vgrad.errors import ConfigError, StoreError
 from vgrad.figures.activations import FORMATS, REACH, Portrait, activations
 from vgrad.figures.style import styled
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, size_of
+from vgrad.parts.activations import kinks as kinks_at
 from vgrad.registry import Entry
 from vgrad.store.disk import aside, writing
 
@@ -80,9 +81,7 @@ def portrait(entry: Entry) -> Portrait:
 
 def kinks(entry: Entry) -> tuple[float, ...]:
     """Where φ is not differentiable at its default settings."""
-    known = entry.kinks
-    places: tuple[float, ...] = known(**entry.own(entry.settings)) if callable(known) else known
-    return places
+    return kinks_at(entry, entry.settings)
 
 
 def _between(low: float, high: float) -> NDArray[np.float64]:
@@ -114,12 +113,12 @@ def _curve(
 
 def _pieces(entry: Entry) -> int:
     """The z of each unit."""
-    return int(entry.settings.get(entry.pieces, entry.pieces))
+    return size_of(entry, entry.settings)[0]
 
 
 def _neighbours(entry: Entry) -> int:
     """Units beside the one shown: where each has one z and one h, they must act on each other."""
-    alone = entry.elementwise or _pieces(entry) > 1 or entry.copies > 1
+    alone = entry.elementwise or size_of(entry, entry.settings) != (1, 1)
     return 0 if alone else NEIGHBOURS
 
 

@@ -77,7 +77,7 @@ class Probe:
         self._mend(raw["delta"], "delta")
         self._mend_gates(raw["gate"])
         mean, variance = raw["preact_mean"], raw["preact"] ** 2 / self._sums.sizes
-        output = self._is_output
+        output, pieces = self._is_output, self._stack.layout.pieces
         return {
             "preact_mean": (mean, False),
             "preact_var": (variance, False),
@@ -85,7 +85,7 @@ class Probe:
             "act_mean": (raw["act_mean"], False),
             "act_var": (raw["act"] ** 2 / self._sums.act_sizes, False),
             "delta_rms": (raw["delta"] / np.sqrt(self._sums.sizes), False),
-            "gate_ms": (raw["gate"] ** 2 / self._sums.sizes, output),
+            "gate_ms": (raw["gate"] ** 2 / (self._sums.sizes / pieces), output),
             "saturated": (raw["saturated"], output),
             "dead": (raw["dead"], output),
             "correlation": self._correlation(raw["resultant"], lengths),

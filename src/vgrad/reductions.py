@@ -272,7 +272,11 @@ class Reductions:
         rows, scratch = units.rows, units.scratch
         for call in units.slopes:
             call()
-        slopes = scratch.abs_().flatten(0, 1)
+        scratch.abs_()
+        if self._stack.layout.pieces > 1:  # a unit is as open as its pieces are together
+            groups = scratch.view(*scratch.shape[:-1], -1, self._stack.layout.pieces)
+            scratch = torch.linalg.vector_norm(groups, dim=-1)
+        slopes = scratch.flatten(0, 1)
         _norms(scratch, rows["gate"])
         openness = torch.bmm(self._every.expand(len(slopes), 1, -1), slopes)
         shut = (openness == 0).view(*rows["dead"].shape, -1)

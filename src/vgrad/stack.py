@@ -19,9 +19,9 @@ from vgrad.config import Choice, RunConfig
 from vgrad.draw import NOISE, Draw, generator, rescale
 from vgrad.evaluation import evaluate
 from vgrad.layout import PENALISED, Layout
-from vgrad.nonlinearity import Nonlinearity, size_of
+from vgrad.nonlinearity import Nonlinearity
 from vgrad.norm import Statistics
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, size_of
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.parts.models import Architecture
@@ -134,12 +134,12 @@ class Stack:
 
     def _noise(self, batch: int) -> Noise:
         """Room for the random numbers of a step, where there are any."""
-        layout, wide = self.layout, self.layout.architecture
+        layout, plan = self.layout, self.layout.architecture
         shape = (layout.depth, layout.runs, batch)
         noise = Noise()
-        if wide.dropout or wide.alpha_dropout:
+        if plan.dropout or plan.alpha_dropout:
             noise.mask = self._empty(*shape, layout.act_width)
-        if wide.alpha_dropout:
+        if plan.alpha_dropout:
             noise.shift = self._empty(*shape, layout.act_width)
         if any(phi.noisy for phi in self.nonlinearities):
             noise.uniform = self._empty(*shape, layout.preact_width)
@@ -209,11 +209,11 @@ class Stack:
 
     def refresh(self) -> None:
         """Draw the noise of the next step, each run from its own generator."""
-        wide, noise = self.layout.architecture, self.noise
+        plan, noise = self.layout.architecture, self.noise
         for phi in self.nonlinearities:
             for run in range(phi.runs.start, phi.runs.stop):
                 if noise.mask is not None:
-                    kept = 1.0 - (wide.dropout or wide.alpha_dropout)
+                    kept = 1.0 - (plan.dropout or plan.alpha_dropout)
                     draft = torch.empty(noise.mask[:, run].shape)
                     noise.mask[:, run] = draft.bernoulli_(kept, generator=self._draws[run]).to(
                         self.device
@@ -232,11 +232,11 @@ class Stack:
         h → a (h · mask + floor (1 − mask)) + b: Klambauer et al. 2017, arXiv:1706.02515, "New
         dropout technique".
         """
-        wide = self.layout.architecture
+        plan = self.layout.architecture
         if self.noise.shift is None:
-            mask.div_(1.0 - wide.dropout)
+            mask.div_(1.0 - plan.dropout)
             return
-        q = 1.0 - wide.alpha_dropout
+        q = 1.0 - plan.alpha_dropout
         a = (q + SELU_FLOOR**2 * q * (1.0 - q)) ** -0.5
         b = -a * SELU_FLOOR * (1.0 - q)
         torch.mul(1.0 - mask, a * SELU_FLOOR, out=self.noise.shift).add_(b)

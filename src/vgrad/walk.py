@@ -149,11 +149,11 @@ class Pass:
 
     def _hidden(self, layer: int, x: Tensor, walk: Walk, *, keep: bool) -> Iterator[Stage]:
         """The stages of one hidden layer, the first of them reading x."""
-        net, room, wide = self._net, self._room, self._net.layout.architecture
+        net, room, plan = self._net, self._room, self._net.layout.architecture
         z_width, h_width = net.layout.preact_width, net.layout.act_width
         h, delta = room("h", layer, h_width), room("delta", layer, z_width)
         z = room("z", layer, z_width) if keep else h
-        before, after = (wide.norm != "none" and wide.norm_at == at for at in ("before", "after"))
+        before, after = (plan.norm != "none" and plan.norm_at == at for at in ("before", "after"))
         a, a_delta = z, delta
         if before:
             a, a_delta = room("a", layer, z_width), room("a_delta", layer, z_width)
@@ -171,12 +171,12 @@ class Pass:
             dropped = room("dropped", layer, h_width)
             yield self._dropout(layer, y, dropped)
             y = dropped
-        if wide.shortcut.kind != "none":
+        if plan.shortcut.kind != "none":
             out = room("out", layer, h_width)
             yield self._shortcut(layer, x, y, out)
             y = out
         self._out.append(y)
-        for head in (i for i, at in enumerate(wide.heads(net.layout.depth)) if at == layer):
+        for head in (i for i, at in enumerate(plan.heads(net.layout.depth)) if at == layer):
             yield self._head(head, y)
 
     def _weights(self, layer: int, x: Tensor, out: Tensor, delta: Tensor) -> Stage:
@@ -211,10 +211,10 @@ class Pass:
     @staticmethod
     def _starts_shortcut(layer: int, layout: Layout) -> bool:
         """Whether what the layer reads also passes it by."""
-        wide = layout.architecture
-        if wide.shortcut.kind == "highway":
+        plan = layout.architecture
+        if plan.shortcut.kind == "highway":
             return 1 <= layer < layout.depth
-        return any(branch.start == layer for branch in wide.branches(layout.depth))
+        return any(branch.start == layer for branch in plan.branches(layout.depth))
 
     def _norm(self, layer: int, x: Tensor) -> Norm:
         kind = self._net.layout.architecture.norm
@@ -250,10 +250,10 @@ class Pass:
 
     def _shortcut(self, layer: int, x: Tensor, y: Tensor, out: Tensor) -> Stage:
         """What the layer gives to the next: y, and where a shortcut ends here, what it carried."""
-        wide, depth = self._net.layout.architecture, self._net.layout.depth
-        if wide.shortcut.kind == "highway" and layer:
+        plan, depth = self._net.layout.architecture, self._net.layout.depth
+        if plan.shortcut.kind == "highway" and layer:
             return self._highway(layer, x, y, out)
-        branches = wide.branches(depth)
+        branches = plan.branches(depth)
         for index, branch in enumerate(branches):
             if branch.stop - 1 == layer:
                 start = self._out[branch.start - 1]
@@ -339,20 +339,20 @@ class Pass:
     def _other_gradients(self) -> Iterator[Call]:
         """∂L/∂ of biases, gates and heads."""
         blocks, into, batch = self._room.blocks, self._net.gradients.named, self._inputs.shape[1]
-        wide, depth = self._net.layout.architecture, self._net.layout.depth
-        if wide.bias:
+        plan, depth = self._net.layout.architecture, self._net.layout.depth
+        if plan.bias:
             yield partial(_mean, self.output_deltas, into["last_bias"][0])
-            if not (wide.norm == "batch" and wide.norm_at == "before"):
+            if not (plan.norm == "batch" and plan.norm_at == "before"):
                 # Else it is 0, as the norm takes a constant away: its rounding must not train.
                 yield partial(_mean, self._errors, into["hidden_bias"])
         if len(into["gate"]):
             errors = blocks["gate_delta"][1:]
             yield from _products(self._stream[:-1], errors, into["gate"], batch)
             yield partial(_mean, errors, into["gate_bias"])
-        for head, layer in enumerate(wide.heads(depth)):
+        for head, layer in enumerate(plan.heads(depth)):
             x, error = self._out[layer][None], self.head_deltas[head][None]
             yield from _products(x, error, into["head"][head : head + 1], batch)
-            if wide.bias:
+            if plan.bias:
                 yield partial(_mean, error, into["head_bias"][head : head + 1])
 
 

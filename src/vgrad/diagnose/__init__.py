@@ -4,8 +4,9 @@ Pure functions of plain data. A profile is what one step left of the layers: for
 `layers.parquet`, the values of layers 1 … depth + 1, with None for null. NaN and infinity are data.
 """
 
+from vgrad.diagnose.phrases import name_of, number, percent
 from vgrad.diagnose.summary import Profile, grad_decay, reach, summarise
-from vgrad.diagnose.words import describe, name_of, number, percent
+from vgrad.diagnose.words import describe
 
 __all__ = [
     "Profile",

@@ -40,12 +40,15 @@ def reach(profile: Profile, depth: int) -> float | None:
 
     0 where layer 1 has none, being too small for its float format, and where no hidden layer has
     any though the output layer has; infinity where δ overflows on the way. None where it cannot
-    be told: no hidden layer, no error at all (a loss of zero), NaN or null.
+    be told: no hidden layer, no error at all (a loss of zero), NaN or null, or where the error
+    passes the last hidden layer by, as with a branch that starts at 0.
     """
     near_input, near_output = (value_of(profile, "delta_rms", layer) for layer in (1, depth))
     if near_input is None or near_output is None:
         return None
     if math.isnan(near_input) or math.isnan(near_output):
+        return None
+    if near_output == 0 and near_input > 0:
         return None
     if near_output == 0:
         return 0.0 if is_size(value_of(profile, "delta_rms", depth + 1)) else None
@@ -167,6 +170,8 @@ def _verdict(summary: Mapping[str, Any], depth: int, *, recorded: bool) -> str:
     for change in (start, end):
         if change is not None and abs(change) >= ILL:
             return _direction(change)
+    if start is None:
+        start = end if loss_fell(summary) else None
     if start is None:
         return "healthy" if recorded and depth == 0 else "unsure"
     if abs(start) <= HEALTHY:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vgrad.diagnose.phrases import counted, name_of, number, percent, sentence
+from vgrad.diagnose.signal import words_on_activations
 from vgrad.diagnose.summary import (
     HEALTHY,
     ILL,
@@ -15,18 +17,13 @@ from vgrad.diagnose.summary import (
     hidden,
     is_size,
     loss_fell,
-    value_of,
 )
 
 AT_CHANCE = 0.07  # of the way from chance to perfect: what noise can do
-ALIKE = 0.999  # mean cosine between two examples
 FITS = 0.5  # of that way: what the few examples of one batch do not reach by luck
-SATURATED = 0.65  # share over all layers; a rectifier has some 0.5 when it is well
-SPREAD = 10  # times that the variance of the activations may change on the way forward
-DEAD = 0.5  # share of one layer's units
 COPING_DEPTH = 1.5  # decades that a depth which is suggested may lose
 
-RECTIFIERS = ("relu", "leaky_relu")
+RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "crelu")
 RANDOM_LABELS = "white"  # the data set from which there is nothing to learn
 UNSCALED_INITS = (
     "normal",
@@ -62,34 +59,12 @@ def describe(
     return [
         *_words_on_divergence(summary),
         *_words_on_gradient(config, summary, first, depth),
-        *_words_on_activations(first, last, depth),
+        *words_on_activations(config, first, last, depth),
         *_words_on_learning(config, summary),
         *_words_on_early_end(summary),
         *_words_on_init(config, summary),
         *_words_on_remedy(config, summary, depth),
     ]
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number for people, to two significant digits: 0.24, 3e-13, 920, 1.2e6, inf."""
-    if not math.isfinite(value):
-        return str(value)
-    scientific = f"{value:.{digits - 1}e}"
-    if value == 0 or 1e-3 <= abs(float(scientific)) < 1e4:
-        return f"{float(scientific):.{digits + 2}g}"
-    mantissa, exponent = scientific.split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with at most one decimal: 95.3 %, 10 %."""
-    return f"{100 * share:.1f}".removesuffix(".0") + " %" if math.isfinite(share) else str(share)
-
-
-def name_of(config: Mapping[str, Any], kind: str) -> str:
-    """The entry chosen for `activation`, `init` …, whether it is given bare or with settings."""
-    chosen = config.get(kind)
-    return str(chosen.get("name", "")) if isinstance(chosen, Mapping) else str(chosen or "")
 
 
 def _words_on_divergence(summary: Mapping[str, Any]) -> list[str]:
@@ -109,16 +84,28 @@ def _words_on_gradient(
     if first is None:
         return ["The layers were not recorded, so nothing is known about the gradient."]
     start, slope = summary["reach"], summary["grad_decay"]
+    deltas = hidden(first, "delta_rms", depth)
+    if start is None and is_size(deltas[0]):
+        return _words_on_passing(summary, depth)
     if start is None:
         return ["The error signal at the start cannot be measured: it is zero or not a number."]
-    deltas = hidden(first, "delta_rms", depth)
     if not any(deltas):
         return ["No error signal reaches the hidden layers: at the start it is exactly 0 in all."]
     if depth == 1:
         return ["There is one hidden layer, so the gradient has no depth to cross."]
     pace = _pace(start, slope)
     arrival = _arrival(start, deltas, config["dtype"])
-    return [_sentence(f"{pace}; {arrival}" if pace else arrival), *_words_on_change(summary, depth)]
+    return [sentence(f"{pace}; {arrival}" if pace else arrival), *_words_on_change(summary, depth)]
+
+
+def _words_on_passing(summary: Mapping[str, Any], depth: int) -> list[str]:
+    """What to say where shortcuts carry the error past the upper layers, as rezero does."""
+    at_start = f"At the start the error signal passes layer {depth} by and reaches layer 1"
+    end = summary["final_reach"]
+    if not is_size(end):
+        return [f"{at_start}."]
+    after = counted(summary["last_step"], "step")
+    return [f"{at_start}; after {after} layer 1 gets {_multiple(end, depth)}."]
 
 
 def _pace(start: float, slope: float | None) -> str:
@@ -160,83 +147,11 @@ def _words_on_change(summary: Mapping[str, Any], depth: int) -> list[str]:
     was_ill, is_ill = abs(start) >= ILL, abs(end) >= ILL
     if is_ill == was_ill or (was_ill and abs(end) > HEALTHY):
         return []
-    after = f"After {_count(summary['last_step'], 'step')}"
+    after = f"After {counted(summary['last_step'], 'step')}"
     if math.isinf(end):
         return [f"{after} {'nothing' if end < 0 else 'infinity'} arrives in layer 1."]
     mended = ": training has mended it" if was_ill else ""
     return [f"{after} layer 1 gets {_multiple(summary['final_reach'], depth)}{mended}."]
-
-
-def _words_on_activations(first: Profile | None, last: Profile | None, depth: int) -> list[str]:
-    """The two gravest things that became of the signal, or that nothing did."""
-    if depth == 0 or first is None:
-        return []
-    latest = last if last and _finite(last, "preact_ms", depth) is not None else first
-    remarks = [
-        *_words_on_dead_units(latest, depth),
-        *_words_on_likeness(first, latest, depth),
-        *_words_on_saturation(latest, depth),
-        *_words_on_spread(first, depth),
-    ]
-    near, far = (_finite(first, "act_var", layer) for layer in (1, depth))
-    if not remarks and near is not None and far is not None and depth > 1:
-        remarks = [
-            "The activations keep their spread on the way forward: "
-            f"variance {number(near)} in layer 1, {number(far)} in layer {depth}."
-        ]
-    return remarks[:2]
-
-
-def _words_on_spread(first: Profile, depth: int) -> list[str]:
-    near, far = (_finite(first, "act_var", layer) for layer in (1, depth))
-    if not near or far is None or 1 / SPREAD < far / near < SPREAD:
-        return []
-    verb, becomes = ("fade", "shrinks") if far < near else ("grow", "rises")
-    mean = _finite(first, "act_mean", depth)
-    around = "" if mean is None else f", around a mean of {number(mean)}"
-    return [
-        f"The activations {verb} on the way forward: their variance {becomes} from "
-        f"{number(near)} in layer 1 to {number(far)} in layer {depth}{around}."
-    ]
-
-
-def _words_on_likeness(first: Profile, latest: Profile, depth: int) -> list[str]:
-    start, end = (_finite(profile, "correlation", depth) for profile in (first, latest))
-    if start is not None and start >= ALIKE:
-        parted = end is not None and end < ALIKE
-        training = f"; training has parted them ({end:.2g})" if parted else ""
-        return [
-            "Depth makes all inputs alike: the mean cosine between the activations of two "
-            f"examples is {start:.4f} in layer {depth}{' at the start' if parted else ''}"
-            f"{training}."
-        ]
-    if end is not None and end >= ALIKE:
-        return [
-            "Training has made all inputs alike: the mean cosine between the activations of two "
-            f"examples is {end:.4f} in layer {depth}."
-        ]
-    return []
-
-
-def _words_on_saturation(latest: Profile, depth: int) -> list[str]:
-    shares = [v for v in hidden(latest, "saturated", depth) if v is not None and math.isfinite(v)]
-    if not shares or (mean := sum(shares) / len(shares)) < SATURATED:
-        return []
-    return [
-        f"{percent(mean)} of the activations are saturated: "
-        "there their slope is under 5 % of its largest, and little gradient passes."
-    ]
-
-
-def _words_on_dead_units(latest: Profile, depth: int) -> list[str]:
-    shares = [v or 0.0 for v in hidden(latest, "dead", depth)]
-    worst = max(shares, default=0.0)
-    if not worst >= DEAD:
-        return []
-    layer = shares.index(worst) + 1
-    if worst == 1:
-        return [f"Layer {layer} is dead: no example opens any of its units, so nothing passes."]
-    return [f"{percent(worst)} of the units of layer {layer} are dead: no example opens them."]
 
 
 def _words_on_learning(config: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
@@ -250,10 +165,8 @@ def _words_on_learning(config: Mapping[str, Any], summary: Mapping[str, Any]) ->
         return [_last_evaluation(summary, final, best, chance)]
     if chance is None:
         return [f"Validation accuracy is {percent(final)} at the end, {percent(best)} at best."]
-    if name_of(config, "data") == RANDOM_LABELS:
-        return [f"Validation accuracy is at chance ({percent(chance)}): the labels are random."]
     if _at_chance(best, chance):
-        return [_words_at_chance(summary, chance)]
+        return [_words_at_chance(config, summary, chance)]
     if _at_chance(final, chance):
         return [
             f"Validation accuracy fell back to chance ({percent(chance)}) from {percent(best)}."
@@ -286,12 +199,14 @@ def _at_chance(accuracy: float, chance: float) -> bool:
     return accuracy <= chance + AT_CHANCE * (1 - chance)
 
 
-def _words_at_chance(summary: Mapping[str, Any], chance: float) -> str:
+def _words_at_chance(config: Mapping[str, Any], summary: Mapping[str, Any], chance: float) -> str:
     stuck = f"validation accuracy stays at chance ({percent(chance)})"
     training = summary["final_train_accuracy"]
     if loss_fell(summary) and training is not None and training > chance + FITS * (1 - chance):
         return f"It fits what it trains on ({percent(training)}), but {stuck}."
-    return _sentence(f"{stuck}{_reason(summary)}")
+    if name_of(config, "data") == RANDOM_LABELS:
+        return f"Validation accuracy is at chance ({percent(chance)}): the labels are random."
+    return sentence(f"{stuck}{_reason(summary)}")
 
 
 def _reason(summary: Mapping[str, Any]) -> str:
@@ -307,7 +222,7 @@ def _reason(summary: Mapping[str, Any]) -> str:
 
 def _words_on_early_end(summary: Mapping[str, Any]) -> list[str]:
     early = {"interrupted": "was interrupted", "failed": "failed"}.get(summary["status"])
-    after = _count(summary["last_step"], "step")
+    after = counted(summary["last_step"], "step")
     return [f"It {early} after {after}; what was recorded is kept."] if early else []
 
 
@@ -329,6 +244,9 @@ def _words_on_remedy(
         return []
     if start is not None and start > HEALTHY:
         return _initial_remedy(config, summary, depth, start)
+    if summary.get("first_bad_step") == 0:
+        other = " Try init=matched." if name_of(config, "init") != "matched" else ""
+        return [f"No update was made yet: what it starts from is too large.{other}"]
     optimizer = config.get("optimizer")
     rate = optimizer.get("lr") if isinstance(optimizer, Mapping) else None
     return [f"Try a smaller step: optimizer.lr={number(rate / 10)}."] if rate else []
@@ -371,16 +289,3 @@ def _multiple(ratio: float, layer: int) -> str:
         return f"as much as layer {layer}"
     size = f"{_share(ratio)} of" if ratio < 1 else f"{number(ratio)} times"
     return f"{size} what layer {layer} gets"
-
-
-def _sentence(clauses: str) -> str:
-    return f"{clauses[0].upper()}{clauses[1:]}."
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _finite(profile: Profile, column: str, layer: int) -> float | None:
-    value = value_of(profile, column, layer)
-    return value if value is not None and math.isfinite(value) else None

@@ -1,7 +1,7 @@
 """Tables from text files: a row of names, then rows of as many values each.
 
-Values are parted by commas, semicolons or tabs, whichever the first row has most of, and may be
-quoted (RFC 4180). Blank lines do not count.
+Values are parted by commas, semicolons or tabs, whichever the first row has most of outside quotes,
+and may be quoted (RFC 4180). Blank lines do not count.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,10 @@ MAX_BYTES = 2**28
 SEPARATORS = (",", ";", "\t")
 
 _BLANKS = " \t\r\n"
+
+_BLANK_LINES = re.compile(r"(?:[ \t]*[\r\n])*")
+_QUOTED = re.compile(r'(?<![^,;\s])"[^"]*(?:""[^"]*)*"')
+_ROW = re.compile(rf"(?:{_QUOTED.pattern}|[^\r\n])*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +118,7 @@ def read(file: Path) -> Table:
     except csv.Error as error:
         raise DataError(f"{file} is no table of separated values: {error}.") from None
     values = pd.read_csv(
-        io.StringIO(text, newline=""),
+        io.StringIO(text[_beginning(text) :], newline=""),
         sep=separator,
         header=0,
         names=names,
@@ -141,29 +146,38 @@ def _decoded(file: Path) -> str:
     return text
 
 
+def _beginning(text: str) -> int:
+    """Where the first line begins that is not blank."""
+    blank = _BLANK_LINES.match(text)
+    return blank.end() if blank else 0
+
+
 def _separator(text: str) -> str:
-    """The one that the first line with something on it has most of; a comma if it has none."""
-    first = text.lstrip("\r\n").splitlines()[0]
-    return max(SEPARATORS, key=first.count)
+    """The one that the first row has most of outside quotes; a comma if it has none."""
+    row = _ROW.match(text, _beginning(text))
+    unquoted = _QUOTED.sub("", row[0]) if row else ""
+    return max(SEPARATORS, key=unquoted.count)
 
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The line on which each record begins, and its values; blank lines are left out."""
+    start = _beginning(text)
+    above = len(text[:start].splitlines())
     last = ""
 
     def lines() -> Iterator[str]:
         nonlocal last
-        for each in io.StringIO(text, newline=""):
+        for each in io.StringIO(text[start:], newline=""):
             last = each
             yield each
 
     reader = csv.reader(lines(), delimiter=separator, skipinitialspace=True, strict=True)
-    line = 1
+    line = above + 1
     try:
         for record in reader:
             if len(record) > 1 or last.strip(_BLANKS):
                 yield line, record
-            line = reader.line_num + 1
+            line = above + reader.line_num + 1
     except csv.Error as error:
         raise csv.Error(f"line {line}: {error}") from None
 

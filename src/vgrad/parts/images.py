@@ -54,7 +54,7 @@ def digits(
 
 @DATASETS.entry(
     source="LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document "
-    "recognition",
+    "recognition, doi:10.1109/5.726791",
     batch_size=16,
     ranges=_SIZES,
     choices=_SCALES,

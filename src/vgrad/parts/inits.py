@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
+from vgrad.parts.ranges import ANY, BELOW_ONE
 from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
@@ -24,11 +25,9 @@ if TYPE_CHECKING:
 else:
     torch = lazy.load("torch")
 
-ANY = (-math.inf, math.inf)
 # torch draws no uniform numbers from an interval that is wider than the largest float.
-NOT_NEGATIVE = (0.0, 1e100)
-BELOW_ONE = math.nextafter(1.0, 0.0)
-GAIN_RANGE = {"gain": NOT_NEGATIVE}
+SPREAD = (0.0, 1e100)
+GAIN_RANGE = {"gain": SPREAD}
 GAIN_WORDS = {"gain": ("auto",)}
 FANS = {"mode": ("fan_in", "fan_out")}
 
@@ -41,9 +40,7 @@ INITS = Registry(
     },
     common={
         "bias": Setting(0.0, "what biases start from", ANY),
-        "bias_std": Setting(
-            0.0, "standard deviation of the Gaussian noise on top of it", NOT_NEGATIVE
-        ),
+        "bias_std": Setting(0.0, "standard deviation of the Gaussian noise on top of it", SPREAD),
     },
 )
 
@@ -89,11 +86,7 @@ def he_uniform(
 def he_normal(
     weight: Tensor, generator: Generator, *, mode: str = "fan_in", slope: float = 0.0
 ) -> None:
-    """W ~ N(0, σ²), σ = √(2 / ((1 + slope²) · fan)).
-
-    `mode` says which fan: that of the way in keeps the signal level, that of the way out the
-    gradient. `slope` is that of a leaky ReLU below 0.
-    """
+    """W ~ N(0, σ²), σ = √(2 / ((1 + slope²) · fan)); the settings are those of `he_uniform`."""
     weight.normal_(0.0, _he_std(weight, mode, slope), generator=generator)
 
 
@@ -143,20 +136,24 @@ def torch_default(weight: Tensor, generator: Generator) -> None:
 
 @INITS.entry(
     source="Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329 (range 0.05)",
-    ranges={"range": NOT_NEGATIVE},
+    ranges={"range": SPREAD},
 )
 def uniform(weight: Tensor, generator: Generator, *, range: float = 0.05) -> None:
     """W ~ U(−range, range), whatever the fan-in."""
     weight.uniform_(-range, range, generator=generator)
 
 
-@INITS.entry(source="Krizhevsky, Sutskever & Hinton 2012 (σ = 0.01)", ranges={"std": NOT_NEGATIVE})
+@INITS.entry(source="Krizhevsky, Sutskever & Hinton 2012 (σ = 0.01)", ranges={"std": SPREAD})
 def normal(weight: Tensor, generator: Generator, *, std: float = 0.01) -> None:
     """W ~ N(0, std²), whatever the fan-in."""
     weight.normal_(0.0, std, generator=generator)
 
 
-@INITS.entry(source="Touvron et al. 2021, arXiv:2012.12877, sec. 5", ranges={"std": NOT_NEGATIVE})
+@INITS.entry(
+    source="Touvron et al. 2021, arXiv:2012.12877; std 0.02 as in BERT, Devlin et al. 2019, "
+    "arXiv:1810.04805",
+    ranges={"std": SPREAD},
+)
 def truncated_normal(weight: Tensor, generator: Generator, *, std: float = 0.02) -> None:
     """W ~ N(0, std²) with what lies beyond ±2 std drawn anew.
 
@@ -195,14 +192,15 @@ def orthogonal(weight: Tensor, generator: Generator, *, gain: float | str = 1.0)
 
 @INITS.entry(
     source="Martens 2010, ICML, Deep learning via Hessian-free optimization, sec. 5",
-    ranges={"sparsity": (0.0, BELOW_ONE), "std": NOT_NEGATIVE},
+    ranges={"sparsity": BELOW_ONE, "std": SPREAD},
 )
 def sparse(
     weight: Tensor, generator: Generator, *, sparsity: float = 0.9, std: float = 1.0
 ) -> None:
     """W ~ N(0, std²), but ⌈sparsity · fan_in⌉ of each unit's incoming weights are 0.
 
-    Which ones is drawn for each unit; at least one stays.
+    Which ones is drawn for each unit; at least one stays. The default `std` is Martens'; in torch's
+    `sparse_` it is 0.01.
     """
     fan_in = weight.shape[0]
     weight.normal_(0.0, std, generator=generator)
@@ -216,7 +214,8 @@ def lsuv(weight: Tensor, generator: Generator) -> None:
     """W = Q / √Var z, Q with orthonormal rows or columns: layer by layer Var z becomes 1.
 
     The variance is over the units and the examples of a batch of the run's own data, which has
-    come through the layers before, already scaled.
+    come through the layers before, already scaled. Each layer is scaled once, exactly; the paper
+    repeats it until Var z is within 0.1 of 1.
     """
     torch.nn.init.orthogonal_(weight, generator=generator)
 

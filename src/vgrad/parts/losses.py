@@ -17,13 +17,13 @@ the penalties.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lazy_loader as lazy
 
+from vgrad.parts.ranges import NON_NEGATIVE, POSITIVE
 from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
@@ -48,11 +48,8 @@ class Domain:
 
 
 SHARES = Domain("from 0 to 1", lambda t: bool(((t >= 0) & (t <= 1)).all()))
-POSITIVE = Domain("above 0", lambda t: bool((t > 0).all()))
-NOT_NEGATIVE = Domain("of at least 0", lambda t: bool((t >= 0).all()))
 
 SMOOTHING = {"label_smoothing": (0.0, 1.0)}
-ABOVE_0 = (math.nextafter(0.0, math.inf), math.inf)
 
 BOTH = ("classification", "regression")
 BRIDLE = "Bridle 1990, doi:10.1007/978-3-642-76153-9_28"
@@ -67,8 +64,8 @@ LOSSES = Registry(
         "domain": None,  # a Domain, where not every target will do
     },
     common={
-        "l1": Setting(0.0, "penalty l1 · Σ|W| on all weights", (0.0, math.inf)),
-        "l2": Setting(0.0, "penalty l2 · ΣW² on all weights", (0.0, math.inf)),
+        "l1": Setting(0.0, "penalty l1 · Σ|W| on all weights", NON_NEGATIVE),
+        "l2": Setting(0.0, "penalty l2 · ΣW² on all weights", NON_NEGATIVE),
     },
 )
 
@@ -241,10 +238,14 @@ def _hinge_gradient(outputs: Tensor, targets: Tensor, out: Tensor, *, margin: fl
     source="Weston & Watkins 1999, Support vector machines for multi-class pattern recognition, "
     "ESANN; torch.nn.MultiMarginLoss",
     gradient=_hinge_gradient,
-    ranges={"margin": ABOVE_0},
+    ranges={"margin": POSITIVE},
 )
 def hinge(outputs: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
-    """ℓ = Σ max(0, margin − z_t + z_i) / C over the classes i other than the target's, t."""
+    """ℓ = Σ max(0, margin − z_t + z_i) / C over the classes i other than the target's, t.
+
+    The sum is Weston & Watkins', who have margin 2 and no 1/C; those two are as in torch's
+    MultiMarginLoss.
+    """
     return (torch.relu(_above_margin(outputs, targets, margin)) * (1.0 - targets)).mean(-1)
 
 
@@ -272,7 +273,7 @@ def _huber_gradient(outputs: Tensor, targets: Tensor, out: Tensor, *, delta: flo
     source="Huber 1964, doi:10.1214/aoms/1177703732; torch.nn.HuberLoss",
     tasks=BOTH,
     gradient=_huber_gradient,
-    ranges={"delta": ABOVE_0},
+    ranges={"delta": POSITIVE},
 )
 def huber(outputs: Tensor, targets: Tensor, *, delta: float = 1.0) -> Tensor:
     """ℓ = mean of ½(z − t)² where |z − t| ≤ delta, else delta · (|z − t| − delta/2)."""
@@ -288,7 +289,7 @@ def _mape_gradient(outputs: Tensor, targets: Tensor, out: Tensor) -> None:
     source="de Myttenaere, Golden, Le Grand & Rossi 2016, arXiv:1605.02541",
     tasks=("regression",),
     gradient=_mape_gradient,
-    domain=POSITIVE,
+    domain=Domain("above 0", lambda t: bool((t > 0).all())),
 )
 def mape(outputs: Tensor, targets: Tensor) -> Tensor:
     """ℓ = mean of |z − t| / t, on linear outputs: a share of the target, not times 100."""
@@ -311,7 +312,7 @@ def _msle_gradient(outputs: Tensor, targets: Tensor, out: Tensor) -> None:
     tasks=("regression",),
     output="softplus",
     gradient=_msle_gradient,
-    domain=NOT_NEGATIVE,
+    domain=Domain("of at least 0", lambda t: bool((t >= 0).all())),
 )
 def msle(outputs: Tensor, targets: Tensor) -> Tensor:
     """ℓ = mean of (log(1 + s) − log(1 + t))², s = softplus(z) = log(1 + eᶻ).

@@ -13,18 +13,17 @@ are those of the final output alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vgrad.errors import ConfigError
+from vgrad.parts.ranges import BELOW_ONE
 from vgrad.registry import Registry, Setting
 
 NORMS = ("none", "batch", "layer", "rms")
 RESIDUALS = ("none", "identity", "scaled", "rezero")
 PLACES = ("before", "after")
-SHARE = (0.0, math.nextafter(1.0, 0.0))
 
 MODELS = Registry(
     "model",
@@ -43,13 +42,13 @@ MODELS = Registry(
             0.0,
             "share of the activations that are set to 0 in training (Srivastava et al. 2014, "
             "JMLR 15:1929)",
-            SHARE,
+            BELOW_ONE,
         ),
         "alpha_dropout": Setting(
             0.0,
             "share that is set to SELU's floor, keeping mean and variance (Klambauer et al. 2017, "
             "arXiv:1706.02515)",
-            SHARE,
+            BELOW_ONE,
         ),
         "aux_heads": Setting(
             0,

@@ -5,6 +5,9 @@ An entry updates `param` from `grad`, tensors of one shape, and keeps what it re
 counts from 1. A numeric setting is a number, or a tensor that broadcasts against `param` where the
 runs of a stack differ in it, in float64 so that 1 − β keeps its digits; a switch is the same for
 all. Every entry has `lr`.
+
+`weight_decay` acts on all parameters, as in torch: weights, biases, gains of norms and whatever an
+activation or the model trains. The penalties `l1` and `l2` of the losses are on the weights alone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING
 import lazy_loader as lazy
 
 from vgrad.parts import schedules
+from vgrad.parts.ranges import BELOW_ONE, BETWEEN_ZERO_AND_ONE, NON_NEGATIVE, POSITIVE
 from vgrad.registry import Registry, Setting
 
 if TYPE_CHECKING:
@@ -23,10 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 else:
     torch = lazy.load("torch")
-
-NON_NEGATIVE = (0.0, math.inf)
-POSITIVE = (math.nextafter(0.0, 1.0), math.inf)
-BELOW_ONE = (0.0, math.nextafter(1.0, 0.0))
 
 SGD_RANGES = {"lr": NON_NEGATIVE, "momentum": BELOW_ONE, "weight_decay": NON_NEGATIVE}
 ADAM_RANGES = {
@@ -150,7 +150,11 @@ def sgd(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
 ) -> None:
-    """W ← W − lr · v, v ← momentum · v + ∂L/∂W + weight_decay · W."""
+    """W ← W − lr · v, v ← momentum · v + ∂L/∂W + weight_decay · W.
+
+    The default lr is 0.02, where torch has 0.001. `weight_decay` acts on all parameters, biases
+    too.
+    """
     _sgd(param, grad, state, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
@@ -171,7 +175,7 @@ def momentum(
 ) -> None:
     """W ← W − lr · v, v ← momentum · v + ∂L/∂W + weight_decay · W.
 
-    It is sgd with another default.
+    It is sgd with another default momentum; what is said there of lr and `weight_decay` holds.
     """
     _sgd(param, grad, state, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
@@ -191,7 +195,10 @@ def nesterov(
     momentum: float = 0.9,
     weight_decay: float = 0.0,
 ) -> None:
-    """W ← W − lr · (g + momentum · v), v ← momentum · v + g, g = ∂L/∂W + weight_decay · W."""
+    """W ← W − lr · (g + momentum · v), v ← momentum · v + g, g = ∂L/∂W + weight_decay · W.
+
+    What is said at sgd of lr and `weight_decay` holds.
+    """
     _sgd(param, grad, state, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
 
 
@@ -203,7 +210,7 @@ def nesterov(
     state=("previous_sign", "step_size"),
     ranges={
         "lr": POSITIVE,
-        "eta_minus": (POSITIVE[0], BELOW_ONE[1]),
+        "eta_minus": BETWEEN_ZERO_AND_ONE,
         "eta_plus": (math.nextafter(1.0, 2.0), math.inf),
         "min_step": NON_NEGATIVE,
         "max_step": POSITIVE,
@@ -270,7 +277,8 @@ def rmsprop(
     """W ← W − lr · g / (√v + ε), v ← α v + (1 − α) g².
 
     With `centered` v is less by the square of the mean of g, taken likewise; with `momentum` the
-    quotient goes into a velocity first.
+    quotient goes into a velocity first. The default lr is 0.001, where torch has 0.01.
+    `weight_decay` acts on all parameters, biases too.
     """
     grad = _decayed(grad, param, weight_decay)
     square = _mean_square(state["square_avg"], grad, alpha)
@@ -311,7 +319,7 @@ def adagrad(
     """W ← W − lr · g / (√s + ε), s ← s + g².
 
     The sum s starts at `initial`. With `lr_decay` the rate of update t is lr / (1 + (t − 1) ·
-    lr_decay), beside what a schedule does.
+    lr_decay), beside what a schedule does. `weight_decay` acts on all parameters, biases too.
     """
     if step == 1:
         _start(state["sum"], initial)
@@ -358,7 +366,7 @@ def adam(
 ) -> None:
     """W ← W − lr · m̂ / (√v̂ + ε), with m̂ and v̂ the bias-corrected means of g and g².
 
-    g = ∂L/∂W + weight_decay · W.
+    g = ∂L/∂W + weight_decay · W, for all parameters, biases too.
     """
     grad = _decayed(grad, param, weight_decay)
     _adam(param, grad, state, step, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
@@ -383,7 +391,8 @@ def adamw(
 ) -> None:
     """W ← (1 − lr · weight_decay) · W − lr · m̂ / (√v̂ + ε), with m̂ and v̂ as in adam.
 
-    The decay is not scaled by √v̂, as it is in adam.
+    The decay, of all parameters, biases too, is not scaled by √v̂, as it is in adam. That lr
+    multiplies it is torch's form; in the paper only the schedule does.
     """
     if not _is_off(weight_decay):
         param.mul_(_in(param.dtype, 1.0 - lr * weight_decay))

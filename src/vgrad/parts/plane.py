@@ -15,6 +15,7 @@ import lazy_loader as lazy
 
 from vgrad.parts.dataset import DATASETS, Dataset
 from vgrad.parts.made import SIZES, check_volume, generator
+from vgrad.parts.ranges import BELOW_ONE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +84,7 @@ def moons(
 
 @DATASETS.entry(
     source="scikit-learn's make_circles; Pedregosa et al. 2011, arXiv:1201.0490",
-    ranges=SIZES | _NOISE | {"factor": (0.0, math.nextafter(1.0, 0.0))},
+    ranges=SIZES | _NOISE | {"factor": BELOW_ONE},
 )
 def circles(
     *,

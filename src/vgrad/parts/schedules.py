@@ -21,11 +21,12 @@ def constant(t: int, total: int) -> float:
     return 1.0
 
 
-@SCHEDULES.entry(source="He et al. 2016, arXiv:1512.03385, section 3.4")
+@SCHEDULES.entry(source="He et al. 2016, arXiv:1512.03385, section 4.2 (fixed steps)")
 def step(t: int, total: int, *, decay_every: int = 0, decay_factor: float = 0.1) -> float:
     """lr(t) = lr · decay_factor^⌊t / decay_every⌋.
 
-    With `decay_every` 0 it falls twice, after each third of the updates.
+    With `decay_every` 0 it falls twice, after each third of the updates; in the paper after a half
+    and after three quarters.
     """
     return decay_factor ** (t // (decay_every or math.ceil((total + 1) / 3)))
 

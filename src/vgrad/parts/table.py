@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from vgrad.errors import ConfigError, DataError
 from vgrad.parts import csv_file
 from vgrad.parts.csv_file import Table
 from vgrad.parts.dataset import DATASETS, Dataset
+from vgrad.parts.ranges import BETWEEN_ZERO_AND_ONE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,7 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     task=None,
     fingerprint=fingerprint,
     ranges={
-        "test_share": (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0)),
+        "test_share": BETWEEN_ZERO_AND_ONE,
         "train_size": (1, 10**9),
         "test_size": (1, 10**9),
         "seed": (0, 2**63 - 1),
@@ -80,6 +81,7 @@ def table(
     """
     found = csv_file.read(_find(path))
     _check_target(found, target)
+    found = _widened(found, but=None if task == "regression" else target)
     _check_values(found, target)
     train, test = _split(found, test_share, train_size, test_size, seed)
     y, classes = _targets(found, target, task)
@@ -114,6 +116,21 @@ def _check_target(found: Table, target: str | None) -> None:
             f"data.target={target}: {found.path} has no such column.{guess} "
             f"It has {_listed(names[:_MOST_SHOWN], len(names))}."
         )
+
+
+def _widened(found: Table, but: str | None) -> Table:
+    """The table with whole numbers that 64 bits do not hold as floats, but for one column.
+
+    Pandas leaves them as text. As floats two classes might become one.
+    """
+    wide = {}
+    for name in found.values.columns:
+        if name == but or _is_number(found.values[name]):
+            continue
+        texts = found.values[name].dropna().astype(str).str.strip()
+        if texts.str.fullmatch("[+-]?[0-9]+").all():
+            wide[name] = texts.astype(float).reindex(found.values.index)
+    return replace(found, values=found.values.assign(**wide)) if wide else found
 
 
 def _check_values(found: Table, target: str | None) -> None:

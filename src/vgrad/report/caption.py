@@ -46,6 +46,8 @@ def curves(run: Run) -> str:
     if before is None or after is None:
         return "The loss was not recorded."
     steps = run.summary["last_step"]
+    if steps == 0:
+        return f"Before any update the training loss is {number(before, 3)}."
     return (
         f"In {steps} step{'' if steps == 1 else 's'} the training loss goes from "
         f"{number(before, 3)} to {number(after, 3)}, and {_result(run)}."
@@ -89,9 +91,13 @@ def _error_signal(run: Run, when: str) -> str:
     if run.depth < 2 or ends is None:
         return "The error signal is drawn by layer"
     near, far = ends
+    if not all(0 < size < math.inf for size in ends):
+        return (
+            f"Before training the error signal is {number(far)} in layer {run.depth} and "
+            f"{number(near)} in layer 1"
+        )
     change = "keeps its order of magnitude"
-    if math.isfinite(near) and math.isfinite(far) and near > 0 and far > 0:
-        change = "falls" if near < far / 10 else "grows" if near > 10 * far else change
+    change = "falls" if near < far / 10 else "grows" if near > 10 * far else change
     return (
         f"On its way back from layer {run.depth} to layer 1 the error signal {change} before "
         f"training ({number(far)} to {number(near)})"

@@ -26,6 +26,11 @@ POWER = re.compile(r"\b[\d.]+e-\d+\b")
 IN_ALL = {"pace": "δ kept per layer", "reach": "δ of layer 1"}
 OF_CLASSES = {"accuracy": "accuracy", "best": "best"}
 OF_NUMBERS = {"train_loss": "training loss", "val_loss": "validation loss"}
+RESOLVED = {  # of the summary: what the config left open, and what happened beside the records
+    "resolved_init": "init resolved to",
+    "resolved_gain": "init.gain resolved to",
+    "clipped_updates": "updates with a clipped gradient",
+}
 MOST_COLUMNS = 5  # of settings in the table of runs
 USUAL = ("activation", "init", "depth")  # shown where nothing sets the runs apart
 THEMES = {
@@ -176,8 +181,12 @@ def _about(run: Run) -> list[tuple[str, str]]:
         for key, value in run.file.document.items()
         if key not in ("config", "summary", "files", "format", "run_id", "status", "sha256")
     }
-    resolved = run.file.summary.get("resolved_init")
-    told = [("init resolved to", resolved)] if resolved else []
+    summary = run.file.summary
+    told = [
+        (words, summary[key])
+        for key, words in RESOLVED.items()
+        if summary.get(key) is not None and summary[key] != run.settings.get("init")
+    ]
     return [(key, _setting(value)) for key, value in [*told, *_flat(rest)]]
 
 

@@ -12,6 +12,15 @@ for the functions of several units.
 from __future__ import annotations
 
 from vgrad.parts.activations import bounded, linear, rectifiers, vector
-from vgrad.parts.activations.registry import ACTIVATIONS, Kernel
+from vgrad.parts.activations.registry import ACTIVATIONS, Kernel, kinks, size_of
 
-__all__ = ["ACTIVATIONS", "Kernel", "bounded", "linear", "rectifiers", "vector"]
+__all__ = [
+    "ACTIVATIONS",
+    "Kernel",
+    "bounded",
+    "kinks",
+    "linear",
+    "rectifiers",
+    "size_of",
+    "vector",
+]

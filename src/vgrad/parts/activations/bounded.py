@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
@@ -109,7 +110,9 @@ def _sine_backward(g: Tensor, z: Tensor, h: Tensor, out: Tensor, *, omega: float
 
 @ACTIVATIONS.entry(
     source="Sitzmann, Martel, Bergman, Lindell & Wetzstein 2020, arXiv:2006.09661",
-    matched="he_uniform",  # their U(−√(6/fan_in)/ω, √(6/fan_in)/ω) at ω = 1
+    matched="lecun_uniform",
+    matched_settings=lambda *, omega: {"gain": math.sqrt(2.0) / omega},  # U(±√(6 / fan_in) / ω)
+    ranges={"omega": (1e-9, math.inf)},
     kernel=Kernel(
         forward=lambda z, out, *, omega: torch.mul(z, omega, out=out).sin_(),
         backward=_sine_backward,
@@ -119,7 +122,7 @@ def _sine_backward(g: Tensor, z: Tensor, h: Tensor, out: Tensor, *, omega: float
 def sine(z: Tensor, *, omega: float = 1.0) -> Tensor:
     """φ(z) = sin(ωz), with ω the setting `omega`.
 
-    The paper has ω = 30 in the first layer, on inputs in [−1, 1], and weights smaller by 1/ω in
-    the others, which there amounts to ω = 1.
+    The paper has ω = 30 on inputs in [−1, 1], and W ~ U(−a, a), a = √(6 / fan_in) / ω, after the
+    first layer; `init=matched` draws so in every layer.
     """
     return torch.sin(omega * z)

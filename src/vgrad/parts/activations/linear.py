@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
@@ -17,7 +18,7 @@ else:
 
 @ACTIVATIONS.entry(
     source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
-    matched="xavier_uniform",
+    matched="orthogonal",
     kernel=Kernel(
         forward=lambda z, out: out.copy_(z),
         backward=lambda g, z, h, out: out.copy_(g),
@@ -87,8 +88,8 @@ def relu(z: Tensor) -> Tensor:
 
 
 @ACTIVATIONS.entry(
-    source="Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10; Howard et al. 2017, "
-    "arXiv:1704.04861",
+    source="Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10; Sandler et al. 2018, "
+    "arXiv:1801.04381",
     kinks=(0.0, 6.0),
     matched="he_normal",
     kernel=_clamp(0.0, 6.0),
@@ -102,6 +103,7 @@ def relu6(z: Tensor) -> Tensor:
     source="Maas, Hannun & Ng 2013, ICML workshop on deep learning for audio",
     kinks=lambda *, slope: () if slope == 1.0 else (0.0,),
     matched="he_normal",
+    matched_settings=lambda *, slope: {"slope": slope},
     kernel=Kernel(
         forward=lambda z, out, *, slope: torch.ops.aten.leaky_relu.out(z, slope, out=out),
         backward=lambda g, z, h, out, *, slope: torch.ops.aten.leaky_relu_backward.grad_input(
@@ -125,6 +127,7 @@ def _prelu_steepest(*, slope: float | Tensor, per_unit: bool) -> float | Tensor:
     source="He, Zhang, Ren & Sun 2015, arXiv:1502.01852",
     kinks=lambda *, slope, per_unit: () if slope == 1.0 else (0.0,),
     matched="he_normal",
+    matched_settings=lambda *, slope, per_unit: {"slope": slope},  # eq. 15
     steepest=_prelu_steepest,
     trainable="slope",
 )
@@ -137,14 +140,21 @@ def prelu(z: Tensor, *, slope: float | Tensor = 0.25, per_unit: bool = False) ->
     return torch.relu(z) + slope * z.clamp(max=0.0)
 
 
+def _rrelu_slope(lower: float, upper: float) -> float:
+    """The root mean square of the slopes below 0."""
+    return math.hypot((lower + upper) / 2.0, (upper - lower) / math.sqrt(12.0))
+
+
 def _rrelu_mean_square(*, lower: float, upper: float) -> float:
-    return 0.5 + (lower**2 + lower * upper + upper**2) / 6.0
+    slope = _rrelu_slope(lower, upper)
+    return (1.0 + slope * slope) / 2.0
 
 
 @ACTIVATIONS.entry(
-    source="Xu, Wang, Chen & Li 2015, arXiv:1505.00853",
+    source="Xu, Wang, Chen & Li 2015, arXiv:1505.00853; torch.nn.RReLU (the form a · z)",
     kinks=lambda *, lower, upper: () if lower == upper == 1.0 else (0.0,),
     matched="he_normal",
+    matched_settings=lambda *, lower, upper: {"slope": _rrelu_slope(lower, upper)},
     steepest=lambda *, lower, upper: max(1.0, abs(lower), abs(upper)),
     noisy=True,
     mean_square=_rrelu_mean_square,
@@ -154,7 +164,8 @@ def rrelu(
 ) -> Tensor:
     """φ(z) = z for z > 0, else a · z, with a ~ U(lower, upper) drawn anew each time.
 
-    In evaluation a is the middle, (lower + upper) / 2.
+    In evaluation a is the middle, (lower + upper) / 2. That is torch's form, with its defaults; the
+    paper divides z by a number from U(3, 8), in evaluation by the middle of those.
     """
     share = 0.5 if uniform is None else uniform
     return torch.relu(z) + (lower + (upper - lower) * share) * z.clamp(max=0.0)

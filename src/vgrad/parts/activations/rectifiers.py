@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
-from vgrad.parts.activations.registry import ABOVE_ZERO, ACTIVATIONS, Kernel
+from vgrad.parts.activations.registry import ACTIVATIONS, Kernel
+from vgrad.parts.ranges import POSITIVE
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ def elu(z: Tensor, *, alpha: float = 1.0) -> Tensor:
 @ACTIVATIONS.entry(
     source="Barron 2017, arXiv:1704.07483",
     matched="he_normal",
-    ranges={"alpha": ABOVE_ZERO},
+    ranges={"alpha": POSITIVE},
     kernel=Kernel(
         forward=lambda z, out, *, alpha: torch.ops.aten.elu.out(
             z, alpha, 1.0, 1.0 / alpha, out=out
@@ -172,7 +173,7 @@ def _softplus_backward(g: Tensor, z: Tensor, h: Tensor, out: Tensor, *, beta: fl
     source="Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, NIPS 13; Glorot, Bordes & Bengio 2011, "
     "PMLR 15:315",
     matched="he_normal",
-    ranges={"beta": ABOVE_ZERO},
+    ranges={"beta": POSITIVE},
     kernel=Kernel(
         forward=lambda z, out, *, beta: torch.ops.aten.softplus.out(z, beta, STRAIGHT, out=out),
         backward=_softplus_backward,
@@ -200,7 +201,7 @@ def _squareplus_backward(g: Tensor, z: Tensor, h: Tensor, out: Tensor, *, b: flo
 @ACTIVATIONS.entry(
     source="Barron 2021, arXiv:2112.11687",
     matched="he_normal",
-    ranges={"b": ABOVE_ZERO},
+    ranges={"b": POSITIVE},
     kernel=Kernel(forward=_squareplus_forward, backward=_squareplus_backward, needs_z=True),
 )
 def squareplus(z: Tensor, *, b: float = 4.0) -> Tensor:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vgrad.registry import Registry
-
-ABOVE_ZERO = (math.nextafter(0.0, 1.0), math.inf)  # the range of a setting that is divided by
+from vgrad.registry import Entry, Registry
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,9 @@ ACTIVATIONS = Registry(
         "kinks": (),
         # The init that the activation's own literature asks for.
         "matched": "lecun_normal",
+        # (**settings) → the settings of that init, those that differ from its defaults; None where
+        # it needs none. A trained setting counts as what it starts from.
+        "matched_settings": None,
         # A Kernel; None for autograd on the function.
         "kernel": None,
         # Whether h_j = φ(z_j). Other entries map z, [..., Z], to h, [..., H].
@@ -60,3 +60,15 @@ ACTIVATIONS = Registry(
         "mean_square": None,
     },
 )
+
+
+def kinks(entry: Entry, settings: Mapping[str, Any]) -> tuple[float, ...]:
+    """Where φ is not differentiable at these settings."""
+    known = entry.kinks
+    return tuple(known(**settings) if callable(known) else known)
+
+
+def size_of(entry: Entry, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """How many z and how many h one unit has at these settings."""
+    pieces = settings[entry.pieces] if isinstance(entry.pieces, str) else entry.pieces
+    return int(pieces), int(entry.copies)

@@ -93,6 +93,10 @@ def test_the_plain_form_has_the_keys_of_the_command_line():
         ({"model": Choice("mlp", {"bias": 1})}, "must be true or false, not 1"),
         ({"optimizer": Choice("sgd", {"moment": 1.0})}, "'moment'. Did you mean 'momentum'"),
         ({"optimizer": Choice("sgd", {"lr": 1e39})}, "lr must be at most 1e+30 in size, not 1e+39"),
+        (
+            {"init": Choice("lecun_normal", {"gain": "Auto"})},
+            "'auto'? Known: auto. It may also be a",
+        ),
         ({"activation": Choice("elu", {"alpha": -1e39})}, "at most 1e+30 in size"),
         ({"data": Choice("mnist", {"root": "a\0b"})}, "data.root holds characters"),
     ],

@@ -174,3 +174,19 @@ def test_every_range_is_of_a_setting_whose_default_lies_in_it(kind, name):
         default = entry.settings[setting]
         assert low < high
         assert default is None or low <= default <= high
+
+
+@pytest.mark.parametrize("typed", ["Circle", "CIRCLE", "ring", "Rings"])
+def test_another_case_and_another_name_are_told_the_right_one(typed):
+    registry = Registry("shape", "shapes")
+
+    @registry.entry(source="Archimedes", also=("ring",))
+    def circle():
+        """Area = π r²."""
+
+    @registry.entry(source="Euclid")
+    def square():
+        """Area = side²."""
+
+    with pytest.raises(UnknownNameError, match="Did you mean 'circle'"):
+        registry[typed]

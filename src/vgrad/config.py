@@ -287,7 +287,9 @@ def _checked(
     if isinstance(value, str):
         _check_text(key, value)
         if words is not None and value not in words:
-            raise ConfigError(f"No {key} is named {shorten(value)}.{did_you_mean(value, words)}")
+            number = " It may also be a number." if float in types else ""
+            guess = did_you_mean(value, words)
+            raise ConfigError(f"No {key} is named {shorten(value)}.{guess}{number}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key} must be a finite number, not {value}.")
     low, high = bounds or (-math.inf, math.inf)

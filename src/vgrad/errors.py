@@ -11,7 +11,7 @@ VgradError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -27,10 +27,19 @@ class ConfigError(VgradError):
 
 
 class UnknownNameError(ConfigError):
-    """A registry has no entry of that name."""
+    """A registry has no entry of that name.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"No {kind} is named {name!r}.{did_you_mean(name, known)}")
+    Args:
+        kind: of what.
+        name: that was asked for.
+        known: the names that there are.
+        also: what the same thing is called elsewhere → its name here.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], also: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"No {kind} is named {name!r}.{did_you_mean(name, known, also)}")
 
 
 class DataError(VgradError):
@@ -55,9 +64,10 @@ class WriteError(VgradError):
     exit_status = 1
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:
     """The end of a message about an unknown name: the nearest match, then everything valid."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
+    meant = {**{other.lower(): other for other in names}, **(also or {})}
+    near = get_close_matches(name.lower(), meant, n=1)
+    guess = f" Did you mean {meant[near[0]]!r}?" if near else ""
     return f"{guess} Known: {', '.join(names)}."

@@ -30,7 +30,7 @@ from vgrad.config import (
     unknown_setting,
     wrong_type,
 )
-from vgrad.errors import ConfigError, UnknownNameError, VgradError, did_you_mean
+from vgrad.errors import ConfigError, VgradError, did_you_mean
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _missing(error: MissingConfigException) -> VgradError:
     """An unknown choice of a group, or a config file that is not there."""
     group, slash, name = (error.missing_cfg_file or "").rpartition("/")
     if group in REGISTRIES:
-        return UnknownNameError(group, name, error.options or REGISTRIES[group])
+        return REGISTRIES[group].unknown(name, error.options)
     if slash and error.options:
         return ConfigError(f"No {group} is named {name!r}.{did_you_mean(name, error.options)}")
     if error.missing_cfg_file:

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from vgrad.config import REGISTRIES, plain_keys, shorten, unknown_key
-from vgrad.errors import ConfigError, UnknownNameError
+from vgrad.errors import ConfigError
 
 FREE_TEXT = ("name", "data.root")  # taken as they stand where Hydra's grammar cannot read them
 PURE = {"run_id", "now", "oc.select"}  # the only resolvers that a config may use
@@ -179,4 +179,4 @@ def _check_choice(kind: str, value: Any) -> None:
     named = isinstance(value, str) and re.fullmatch(r"\w[\w-]*(/\w[\w-]*)*", value)
     if not named and not isinstance(value, Mapping):
         name = "null" if value is None else shorten(value).strip("'")
-        raise UnknownNameError(kind, name, REGISTRIES[kind])
+        raise REGISTRIES[kind].unknown(name)

@@ -7,7 +7,7 @@ given to the decorator are whatever else the program needs to know about it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,6 +45,7 @@ class Entry:
         source: the paper or the standard work that it is taken from.
         ranges: setting → (lowest, highest) allowed, both ends included.
         choices: setting → the words that it may be.
+        also: what it is called elsewhere; who types that is told its name.
         common: the settings that every entry of the kind has; `function` does not take them.
         facts: what else the program needs to know, by name; each registry documents its own.
     """
@@ -56,6 +57,7 @@ class Entry:
     source: str
     ranges: Mapping[str, tuple[float, float]]
     choices: Mapping[str, tuple[str, ...]]
+    also: tuple[str, ...]
     common: frozenset[str]
     facts: Mapping[str, Any]
 
@@ -99,6 +101,7 @@ class Registry(Mapping[str, Entry]):
         *,
         source: str,
         name: str | None = None,
+        also: tuple[str, ...] = (),
         ranges: Mapping[str, tuple[float, float]] | None = None,
         choices: Mapping[str, tuple[str, ...]] | None = None,
         **facts: Any,
@@ -108,6 +111,7 @@ class Registry(Mapping[str, Entry]):
         Args:
             source: where it is taken from.
             name: what the user types; the function's own name if None.
+            also: what it is called elsewhere.
             ranges: setting → (lowest, highest) allowed, both ends included.
             choices: setting → the words that it may be.
             **facts: what else the program needs to know.
@@ -132,6 +136,7 @@ class Registry(Mapping[str, Entry]):
                 source=source,
                 ranges=self._common("range") | dict(ranges or {}),
                 choices=self._common("choices") | dict(choices or {}),
+                also=also,
                 common=frozenset(self.common),
                 facts=self._facts | facts,
             )
@@ -148,7 +153,12 @@ class Registry(Mapping[str, Entry]):
         try:
             return self._entries[name]
         except KeyError:
-            raise UnknownNameError(self.kind, name, self._entries) from None
+            raise self.unknown(name) from None
+
+    def unknown(self, name: str, known: Iterable[str] | None = None) -> UnknownNameError:
+        """What to say about a name that none of the entries has, nor what else is known."""
+        also = {other: entry.name for entry in self._entries.values() for other in entry.also}
+        return UnknownNameError(self.kind, name, known or self._entries, also)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

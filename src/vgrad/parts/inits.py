@@ -56,20 +56,27 @@ def matched(weight: Tensor, generator: Generator) -> None:
     raise AssertionError("init=matched is resolved before weights are drawn")
 
 
-@INITS.entry(source=GLOROT + ", eq. 16", ranges=GAIN_RANGE, choices=GAIN_WORDS)
+@INITS.entry(
+    also=("glorot_uniform", "xavier", "glorot"),
+    source=GLOROT + ", eq. 16",
+    ranges=GAIN_RANGE,
+    choices=GAIN_WORDS,
+)
 def xavier_uniform(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
     """W ~ U(−a, a), a = gain · √(6 / (fan_in + fan_out))."""
     bound = _number(gain) * math.sqrt(6.0 / sum(weight.shape))
     weight.uniform_(-bound, bound, generator=generator)
 
 
-@INITS.entry(source=GLOROT + ", eq. 12", ranges=GAIN_RANGE, choices=GAIN_WORDS)
+@INITS.entry(
+    also=("glorot_normal",), source=GLOROT + ", eq. 12", ranges=GAIN_RANGE, choices=GAIN_WORDS
+)
 def xavier_normal(weight: Tensor, generator: Generator, *, gain: float | str = 1.0) -> None:
     """W ~ N(0, σ²), σ = gain · √(2 / (fan_in + fan_out))."""
     weight.normal_(0.0, _number(gain) * math.sqrt(2.0 / sum(weight.shape)), generator=generator)
 
 
-@INITS.entry(source=HE, ranges={"slope": ANY}, choices=FANS)
+@INITS.entry(also=("kaiming_uniform",), source=HE, ranges={"slope": ANY}, choices=FANS)
 def he_uniform(
     weight: Tensor, generator: Generator, *, mode: str = "fan_in", slope: float = 0.0
 ) -> None:
@@ -82,7 +89,9 @@ def he_uniform(
     weight.uniform_(-bound, bound, generator=generator)
 
 
-@INITS.entry(source=HE, ranges={"slope": ANY}, choices=FANS)
+@INITS.entry(
+    also=("kaiming_normal", "he", "kaiming"), source=HE, ranges={"slope": ANY}, choices=FANS
+)
 def he_normal(
     weight: Tensor, generator: Generator, *, mode: str = "fan_in", slope: float = 0.0
 ) -> None:
@@ -125,6 +134,7 @@ def _bias_of_linear(vector: Tensor, fan_in: int, generator: Generator) -> None:
 
 
 @INITS.entry(
+    also=("default", "pytorch"),
     source="PyTorch's nn.Linear: kaiming_uniform_(a=√5), after arXiv:1502.01852",
     bias=_bias_of_linear,
 )
@@ -150,6 +160,7 @@ def normal(weight: Tensor, generator: Generator, *, std: float = 0.01) -> None:
 
 
 @INITS.entry(
+    also=("trunc_normal",),
     source="Touvron et al. 2021, arXiv:2012.12877; std 0.02 as in BERT, Devlin et al. 2019, "
     "arXiv:1810.04805",
     ranges={"std": SPREAD},

@@ -93,6 +93,7 @@ def _likelihood_gradient(
 
 
 @LOSSES.entry(
+    also=("ce", "categorical_crossentropy"),
     source=BRIDLE + "; Szegedy et al. 2016, arXiv:1512.00567 (label smoothing)",
     output="softmax",
     gradient=_likelihood_gradient,
@@ -160,7 +161,12 @@ def _mse_gradient(outputs: Tensor, targets: Tensor, out: Tensor) -> None:
     out.mul_(2.0 / outputs.shape[-1])
 
 
-@LOSSES.entry(source="Gauss 1809; torch.nn.MSELoss", tasks=BOTH, gradient=_mse_gradient)
+@LOSSES.entry(
+    also=("l2_loss", "mean_squared_error"),
+    source="Gauss 1809; torch.nn.MSELoss",
+    tasks=BOTH,
+    gradient=_mse_gradient,
+)
 def mse(outputs: Tensor, targets: Tensor) -> Tensor:
     """ℓ = mean of (z − t)², without ½, on linear outputs."""
     return (outputs - targets).square().mean(-1)
@@ -235,6 +241,7 @@ def _hinge_gradient(outputs: Tensor, targets: Tensor, out: Tensor, *, margin: fl
 
 
 @LOSSES.entry(
+    also=("multi_margin",),
     source="Weston & Watkins 1999, Support vector machines for multi-class pattern recognition, "
     "ESANN; torch.nn.MultiMarginLoss",
     gradient=_hinge_gradient,
@@ -255,6 +262,7 @@ def _mae_gradient(outputs: Tensor, targets: Tensor, out: Tensor) -> None:
 
 
 @LOSSES.entry(
+    also=("l1_loss", "l1"),
     source="Koenker & Bassett 1978, doi:10.2307/1913643 (the median); torch.nn.L1Loss",
     tasks=BOTH,
     gradient=_mae_gradient,
@@ -270,6 +278,7 @@ def _huber_gradient(outputs: Tensor, targets: Tensor, out: Tensor, *, delta: flo
 
 
 @LOSSES.entry(
+    also=("smooth_l1",),
     source="Huber 1964, doi:10.1214/aoms/1177703732; torch.nn.HuberLoss",
     tasks=BOTH,
     gradient=_huber_gradient,

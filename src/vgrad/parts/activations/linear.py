@@ -17,6 +17,7 @@ else:
 
 
 @ACTIVATIONS.entry(
+    also=("linear",),
     source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
     matched="orthogonal",
     kernel=Kernel(

@@ -118,6 +118,7 @@ def _swish_steepest(*, beta: float | Tensor, trained: bool) -> float | Tensor:
 
 
 @ACTIVATIONS.entry(
+    also=("silu",),
     source="Ramachandran, Zoph & Le 2017, arXiv:1710.05941; Elfwing et al. 2018, arXiv:1702.03118",
     matched="he_normal",
     kernel=Kernel(forward=_swish_forward, backward=_swish_backward, needs_z=True),

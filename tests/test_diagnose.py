@@ -73,6 +73,14 @@ def test_a_run_that_diverges_before_its_first_update_is_not_told_of_its_rate():
     assert "optimizer.lr" not in text
 
 
+def test_what_an_automatic_gain_stands_for_is_told():
+    first = profile([1.0] * 6)
+    summary = summarise(first, first, rows(), 5, "completed", chance=0.1)
+    summary |= {"resolved_init": "lecun_normal", "resolved_gain": 1.5335304}
+    words = describe(config(5, init="lecun_normal"), summary, first, first)
+    assert "init.gain=auto stands for 1.5335 here." in words
+
+
 def test_random_labels_are_named_as_the_reason_for_chance():
     text, _ = told([1.0] * 6, steps=rows(**STUCK), data={"name": "white"})
     assert "Validation accuracy is at chance (10 %): the labels are random." in text

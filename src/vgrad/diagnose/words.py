@@ -50,8 +50,8 @@ def describe(
 
     Args:
         config: the run's settings as nested plain data (`RunConfig.plain`).
-        summary: what `summarise` returned; where it has `resolved_init` too, that is the init that
-            the weights were drawn with.
+        summary: what `summarise` returned; where it has `resolved_init` and `resolved_gain` too,
+            those are what the weights were drawn with.
         first: the layers at step 0, None if they were not recorded.
         last: the layers at the last record.
     """
@@ -227,7 +227,9 @@ def _words_on_early_end(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _words_on_init(config: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
-    resolved = summary.get("resolved_init")
+    resolved, gain = summary.get("resolved_init"), summary.get("resolved_gain")
+    if gain is not None:
+        return [f"init.gain=auto stands for {number(gain, digits=5)} here."]
     if not resolved or name_of(config, "init") != "matched":
         return []
     return [f"init=matched stands for {resolved} here."]

@@ -128,7 +128,7 @@ def _run(file: RunFile, layers: pd.DataFrame, steps: pd.DataFrame) -> Run:
     chance = told.get("chance") if told else _chance(settings)
     first, last = _profile(layers, "min"), _profile(layers, "max")
     own = summarise(first, last, _rows(steps), depth, file.status, chance=chance)
-    own |= {"resolved_init": None}
+    own |= {"resolved_init": None, "resolved_gain": None}
     summary = {key: told.get(key, value) for key, value in own.items()} | {"status": file.status}
     _check(summary)
     return Run(file, layers, steps, summary, describe(config, summary, first, last))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vgrad import norm
-from vgrad.walk import Net, affine, scaling
+from vgrad.net import Net, affine, scaling
 
 Look = Callable[[int, Tensor, Callable[[], object]], object]
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from vgrad.layout import FACTORS, WEIGHTS
+from vgrad.net import Call
 from vgrad.stack import Stack
-from vgrad.walk import Call
 
 Floats = npt.NDArray[np.float64]
 

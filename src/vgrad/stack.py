@@ -19,13 +19,14 @@ from vgrad.config import Choice, RunConfig
 from vgrad.draw import NOISE, Draw, generator, rescale
 from vgrad.evaluation import evaluate
 from vgrad.layout import PENALISED, Layout
+from vgrad.net import Call, Net
 from vgrad.nonlinearity import Nonlinearity
 from vgrad.norm import Statistics
 from vgrad.parts.activations import ACTIVATIONS, size_of
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.parts.models import Architecture
-from vgrad.walk import Call, Net, Noise, Pass
+from vgrad.walk import Noise, Pass
 
 _SELU = ACTIVATIONS["selu"].settings
 SELU_FLOOR = -_SELU["scale"] * _SELU["alpha"]  # −λα, what alpha-dropout sets to

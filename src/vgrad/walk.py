@@ -7,36 +7,17 @@ a stage gave to the one above; it is passed down in one tensor that every stage 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from vgrad.layout import FACTORS, WEIGHTS, Layout, Parameters
+from vgrad.layout import FACTORS, WEIGHTS, Layout
+from vgrad.net import Call, Net, affine, scaling
 from vgrad.nonlinearity import Nonlinearity, differentiate
-from vgrad.norm import Affine, Norm, Statistics
-
-Call = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Net:
-    """What a walk goes through.
-
-    Attributes:
-        layout: its sizes.
-        parameters, gradients: what it reads, and where it leaves ∂L/∂ of them.
-        nonlinearities: the activations, each with its runs.
-        running: batch norm's running statistics, a pair per hidden layer; empty without.
-    """
-
-    layout: Layout
-    parameters: Parameters
-    gradients: Parameters
-    nonlinearities: Sequence[Nonlinearity]
-    running: Sequence[Statistics]
+from vgrad.norm import Norm
 
 
 class Room:
@@ -354,19 +335,6 @@ class Pass:
             yield from _products(x, error, into["head"][head : head + 1], batch)
             if plan.bias:
                 yield partial(_mean, error, into["head_bias"][head : head + 1])
-
-
-def scaling(parameters: Parameters, layer: int) -> Affine:
-    """γ and β of a layer's norm."""
-    shifts = parameters.named["norm_shift"]
-    return Affine(parameters.named["norm_gain"][layer], shifts[layer] if len(shifts) else None)
-
-
-def affine(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Call:
-    """out = x W + b."""
-    if bias is None:
-        return partial(torch.bmm, x, weight, out=out)
-    return partial(torch.baddbmm, bias, x, weight, out=out)
 
 
 def _products(reads: Tensor, errors: Tensor, out: Tensor, batch: int) -> Iterator[Call]:

@@ -274,7 +274,7 @@ def _copies_of_remedies(plan: Architecture) -> int:
     """How many more numbers a unit takes in memory with what stands between the layers."""
     kind = plan.shortcut.kind
     return (
-        6 * (plan.norm != "none")  # its input and error; twice what it keeps, lean and recorded
+        4 * (plan.norm != "none")  # its input, its error and what it keeps
         + 2 * (plan.dropout > 0)  # a mask, and what it leaves
         + 3 * (plan.alpha_dropout > 0)
         + 1 * (kind != "none")

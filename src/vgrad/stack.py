@@ -125,6 +125,7 @@ class Stack:
         there = Pass(self._net, self.inputs, self.noise)
         self.acts, self.preacts, self.deltas = there.acts, there.preacts, there.deltas
         self.outputs, self.output_deltas = there.outputs, there.output_deltas
+        self._norms = there.norms
         self._kept = there.walk(keep=True)
         in_place = self.layout.pieces == self.layout.copies == 1
         in_place = in_place and not any(phi.needs_z for phi in self.nonlinearities)
@@ -260,11 +261,10 @@ class Stack:
         for call in self._penalties:
             call()
 
-    def remember(self, *, kept: bool) -> None:
+    def remember(self) -> None:
         """Let the batch of the last `forward` count in batch norm's running statistics."""
-        norms = (self._kept if kept else self._lean).norms
-        for norm, running in zip(norms, self._running, strict=False):
-            norm.remember(running)
+        for layer, running in enumerate(self._running):
+            self._norms[layer].remember(running)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """ℓ of each example, [R, B], for outputs [R, B, C]; targets are the same or [B, C]."""

@@ -173,7 +173,7 @@ class Training:
         if probed:
             self._probe.look()
         if not last:
-            stack.remember(kept=probed)
+            stack.remember()
             self._update(step + 1)
             if self.outcomes:  # what their optimizers remember may not be finite
                 stack.silence([*self.outcomes])

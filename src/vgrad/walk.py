@@ -67,12 +67,10 @@ class Walk:
     Attributes:
         forward: inputs → z and h of every layer.
         backward: ∂ℓ/∂z of the outputs → δ of every layer, then every gradient.
-        norms: the norm of each hidden layer.
     """
 
     forward: list[Call] = field(default_factory=list)
     backward: list[Call] = field(default_factory=list)
-    norms: list[Norm] = field(default_factory=list)
 
 
 class Pass:
@@ -89,6 +87,7 @@ class Pass:
         deltas: ∂ℓ/∂z, [L, R, B, Z].
         outputs, output_deltas: z of the output layer, [R, B, C], and ∂ℓ/∂z.
         head_outputs, head_deltas: those of each auxiliary head.
+        norms: the norm of each hidden layer, by its number.
     """
 
     def __init__(self, net: Net, inputs: Tensor, noise: Noise) -> None:
@@ -109,6 +108,7 @@ class Pass:
         self._output_factors = [
             inputs.new_empty(runs, batch, layout.architecture.bottleneck) for _ in range(2)
         ]
+        self.norms: dict[int, Norm] = {}
         self._out: list[Tensor] = []  # what each hidden layer gives to the next
 
     def walk(self, *, keep: bool) -> Walk:
@@ -117,7 +117,7 @@ class Pass:
         self._out = []
         x, stages = self._inputs, []
         for layer in range(self._net.layout.depth):
-            chain = list(self._hidden(layer, x, walk, keep=keep))
+            chain = list(self._hidden(layer, x, keep=keep))
             walk.forward += [call for stage in chain for call in stage.forward]
             stages.append(chain)
             x = self._out[-1]
@@ -128,7 +128,7 @@ class Pass:
         walk.backward += [*self._weight_gradients(), *self._other_gradients()]
         return walk
 
-    def _hidden(self, layer: int, x: Tensor, walk: Walk, *, keep: bool) -> Iterator[Stage]:
+    def _hidden(self, layer: int, x: Tensor, *, keep: bool) -> Iterator[Stage]:
         """The stages of one hidden layer, the first of them reading x."""
         net, room, plan = self._net, self._room, self._net.layout.architecture
         z_width, h_width = net.layout.preact_width, net.layout.act_width
@@ -140,13 +140,13 @@ class Pass:
             a, a_delta = room("a", layer, z_width), room("a_delta", layer, z_width)
         yield self._weights(layer, x, a, a_delta)
         if before:
-            walk.norms.append(rule := self._norm(layer, a))
+            rule = self._norm(layer, a)
             yield Stage([partial(rule.forward, a, z)], [partial(rule.backward, delta, a_delta)])
         yield self._activation(layer, z, h, delta)
         y = h
         if after:
             y, g = room("normed", layer, h_width), self._upstream
-            walk.norms.append(rule := self._norm(layer, h))
+            rule = self._norm(layer, h)
             yield Stage([partial(rule.forward, h, y)], [partial(rule.backward, g, g)])
         if self._noise.mask is not None:
             dropped = room("dropped", layer, h_width)
@@ -198,10 +198,11 @@ class Pass:
         return any(branch.start == layer for branch in plan.branches(layout.depth))
 
     def _norm(self, layer: int, x: Tensor) -> Norm:
-        kind = self._net.layout.architecture.norm
-        return Norm(
-            kind, scaling(self._net.parameters, layer), scaling(self._net.gradients, layer), x
-        )
+        """The layer's norm, the same for every walk."""
+        if layer not in self.norms:
+            own, gradient = (scaling(p, layer) for p in (self._net.parameters, self._net.gradients))
+            self.norms[layer] = Norm(self._net.layout.architecture.norm, own, gradient, x)
+        return self.norms[layer]
 
     def _activation(self, layer: int, z: Tensor, h: Tensor, delta: Tensor) -> Stage:
         forward: list[Call] = []

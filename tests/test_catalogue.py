@@ -16,7 +16,7 @@ from commands import assert_refused
 from vgrad import catalogue, portrait
 from vgrad.config import REGISTRIES
 from vgrad.figures.activations import REACH, activations
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, kinks
 from vgrad.registry import Registry, Setting
 
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
@@ -143,7 +143,7 @@ def test_a_picture_that_cannot_be_made_is_refused_and_leaves_nothing(words, says
 def test_a_curve_and_its_slope_belong_together_and_break_at_the_kinks(name):
     entry = ACTIVATIONS[name]
     drawn = portrait.portrait(entry)
-    assert {kink for kink in portrait.kinks(entry) if abs(kink) < REACH} <= {*drawn.kinks}
+    assert {kink for kink in kinks(entry, entry.settings) if abs(kink) < REACH} <= {*drawn.kinks}
     assert np.isnan(drawn.z).sum() == len(drawn.kinks)
     assert drawn.values.shape == drawn.slopes.shape == (len(drawn.z), entry.copies)
     assert drawn.z[[0, -1]] == pytest.approx([-REACH, REACH])

@@ -212,12 +212,10 @@ def test_a_silenced_run_leaves_its_neighbours_alone():
 
 
 @pytest.fixture
-def own_entries():
-    """Entries that the catalogue has none like: they go again when the test ends."""
-    before = dict(ACTIVATIONS._entries)
-    yield ACTIVATIONS
-    ACTIVATIONS._entries.clear()
-    ACTIVATIONS._entries.update(before)
+def own_entries(monkeypatch):
+    """The activations, open to entries that are gone when the test ends."""
+    monkeypatch.setattr(ACTIVATIONS, "_entries", dict(ACTIVATIONS._entries))
+    return ACTIVATIONS
 
 
 def test_an_entry_may_be_random_and_trained_at_once(own_entries):
@@ -231,6 +229,23 @@ def test_an_entry_may_be_random_and_trained_at_once(own_entries):
     )
     for run in (0, 1):
         assert_equal_gradients(stack, run, 1e-12)
+
+
+def test_a_random_entry_is_walked_by_autograd_though_it_has_a_kernel(own_entries):
+    kernel = Kernel(lambda z, out: out.copy_(z), lambda g, z, h, out: out.copy_(g))
+
+    @own_entries.entry(source="a test", noisy=True, kernel=kernel)
+    def shaken(z, uniform=None):
+        """φ(z) = (1 + uniform) z³."""
+        return (1.0 if uniform is None else 1 + uniform) * z**3
+
+    stack = walked(networks.config(activation="shaken", dtype="float64"))
+    kept = stack.gradients.flat.clone()
+    assert_equal_gradients(stack, 0, 1e-12)
+    stack.forward(keep=False)
+    stack.output_error()
+    stack.backward(kept=False)
+    assert torch.equal(stack.gradients.flat, kept)
 
 
 def test_an_entry_without_a_kernel_or_slopes_is_measured_by_autograd(own_entries):

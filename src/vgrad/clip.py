@@ -11,56 +11,47 @@ WITHIN = (0, 2, 3)  # the axes of a block [K, R, rows, columns] that belong to o
 EPSILON = 1e-6  # what torch.nn.utils.clip_grad_norm_ adds to the norm
 
 
-class ValueClip:
-    """Brings every derivative into ±limit.
+def clip_value(blocks: Sequence[Tensor], limits: Tensor) -> Tensor:
+    """Bring every derivative into ±limit.
 
     Source: Mikolov 2012, Statistical Language Models Based on Neural Networks (thesis, Brno).
 
     Args:
         blocks: the gradients of some runs, [K, R, rows, columns] each; changed in place.
-        limits: of the runs, above 0.
+        limits: of the runs, [R], above 0.
+
+    Returns:
+        in which runs a derivative was beyond the limit, [R].
     """
-
-    def __init__(self, blocks: Sequence[Tensor], limits: Sequence[float]) -> None:
-        self._blocks = blocks
-        self._limits = blocks[0].new_tensor(limits)
-
-    def __call__(self) -> Tensor:
-        """Clip; returns in which runs a derivative was beyond the limit, [R]."""
-        over = _largest(self._blocks) > self._limits
-        limits = self._limits[:, None, None]
-        for block in self._blocks:
-            block.clamp_(-limits, limits)
-        return over
+    over = _largest(blocks) > limits
+    bounds = limits[:, None, None]
+    for block in blocks:
+        block.clamp_(-bounds, bounds)
+    return over
 
 
-class NormClip:
-    """Scales a run's gradient down to where the L2 norm over all its parameters is the limit.
+def clip_norm(blocks: Sequence[Tensor], limits: Tensor) -> Tensor:
+    """Scale a run's gradient down to where the L2 norm over all its parameters is the limit.
+
+    The norm is taken of g / scale, whose squares cannot overflow. Those that underflow are of a
+    norm that is nothing beside `EPSILON`.
 
     Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
 
     Args:
-        blocks: the gradients of some runs, [K, R, rows, columns] each; changed in place.
-        limits: of the runs, above 0.
+        blocks: as for `clip_value`.
+        limits: likewise.
+
+    Returns:
+        in which runs the norm was beyond the limit, [R].
     """
-
-    def __init__(self, blocks: Sequence[Tensor], limits: Sequence[float]) -> None:
-        self._blocks = blocks
-        self._limits = blocks[0].new_tensor(limits)
-
-    def __call__(self) -> Tensor:
-        """Clip; returns in which runs the norm was beyond the limit, [R].
-
-        The norm is taken of g / scale, whose squares cannot overflow. Those that underflow are of
-        a norm that is nothing beside `EPSILON`.
-        """
-        scale = _largest(self._blocks).clamp_(min=1.0)
-        parts = [_norm(block / scale[:, None, None]) for block in self._blocks]
-        norm = torch.linalg.vector_norm(torch.stack(parts), dim=0)
-        factor: Tensor = (self._limits / scale) / (norm + EPSILON / scale)
-        for block in self._blocks:
-            block.mul_(factor.clamp(max=1.0)[:, None, None])
-        return factor < 1.0
+    scale = _largest(blocks).clamp_(min=1.0)
+    parts = [_norm(block / scale[:, None, None]) for block in blocks]
+    norm = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    factor: Tensor = (limits / scale) / (norm + EPSILON / scale)
+    for block in blocks:
+        block.mul_(factor.clamp(max=1.0)[:, None, None])
+    return factor < 1.0
 
 
 def _largest(blocks: Sequence[Tensor]) -> Tensor:

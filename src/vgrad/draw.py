@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from vgrad.parts.inits import INITS
 
 # The random streams of a run: one more in use changes none of the others.
 WEIGHTS, BIASES, BATCHES, REMEDIES, NOISE, GRADIENT_NOISE, EXAMPLES = range(7)
+
+INNER = partial(INITS["lecun_normal"].function, gain=1.0)  # of a bottleneck: keeps the variance
 
 
 def generator(seed: int, stream: int) -> Generator:
@@ -43,9 +47,9 @@ class Draw:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self._config = config
         self._init = drawn_init(config)
         self._entry = INITS[self._init.name]
+        self._own = partial(self._entry.function, **self._entry.own(self._init.settings))
         self._weights, self._biases, self._remedies = (
             generator(config.seed, stream) for stream in (WEIGHTS, BIASES, REMEDIES)
         )
@@ -54,16 +58,14 @@ class Draw:
         """Fill the run's part of every block."""
         named = parameters.named
         for weight in parameters.weights:
-            self._fill(weight[run], self._weights)
+            _fill(weight[run], self._own, self._weights)
         for weight, bias in zip(parameters.weights, parameters.biases, strict=False):
             self._fill_bias(bias[run, 0], weight.shape[1], self._biases)
         for factor in parameters.factors:
-            draft = torch.empty(factor.shape[1:], dtype=torch.float64)
-            INITS["lecun_normal"].function(draft, self._remedies, gain=1.0)
-            factor[run].copy_(draft)
+            _fill(factor[run], INNER, self._remedies)
         for name in ("gate", "head"):
             for weight in named[name]:
-                self._fill(weight[run], self._remedies)
+                _fill(weight[run], self._own, self._remedies)
         named["norm_gain"][:, run] = 1.0
         for bias in named["head_bias"]:
             self._fill_bias(bias[run, 0], named["head"].shape[2], self._remedies)
@@ -73,11 +75,6 @@ class Draw:
         if phi.learned:
             named["activation"][:, run, :, : phi.learned] = phi.start
 
-    def _fill(self, weight: Tensor, draws: Generator) -> None:
-        draft = torch.empty(weight.shape, dtype=torch.float64)
-        self._entry.function(draft, draws, **self._entry.own(self._init.settings))
-        weight.copy_(draft)
-
     def _fill_bias(self, bias: Tensor, fan_in: int, draws: Generator) -> None:
         settings = self._init.settings
         draft = torch.zeros(bias.shape, dtype=torch.float64)
@@ -85,6 +82,12 @@ class Draw:
             self._entry.bias(draft, fan_in, draws)
         noise = torch.empty_like(draft).normal_(generator=draws)
         bias.copy_(draft + settings["bias"] + noise * settings["bias_std"])
+
+
+def _fill(weight: Tensor, init: Callable[[Tensor, Generator], object], draws: Generator) -> None:
+    draft = torch.empty(weight.shape, dtype=torch.float64)
+    init(draft, draws)
+    weight.copy_(draft)
 
 
 def rescale(weight: Tensor, a: Tensor, bias: Tensor | None) -> None:

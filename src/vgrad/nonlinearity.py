@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vgrad.config import Choice
 from vgrad.layout import Parameters
-from vgrad.parts.activations import ACTIVATIONS
+from vgrad.parts.activations import ACTIVATIONS, Kernel
 from vgrad.registry import Entry
 
 
@@ -41,21 +41,12 @@ class Nonlinearity:
         runs: which runs.
         entry, settings: what they chose.
         learned: how many trainable parameters a layer has: 0, 1, or one per unit.
-        noisy: whether φ takes random numbers in training.
-        needs_z: whether the way back reads z; where it does not, h may overwrite z.
     """
 
     runs: slice
     entry: Entry
     settings: Mapping[str, Any]
     learned: int = 0
-    noisy: bool = False
-    needs_z: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        alone = self.entry.kernel is not None and not self.learned
-        reads = not (alone and self.entry.elementwise) or self.entry.kernel.needs_z
-        object.__setattr__(self, "needs_z", reads)
 
     @classmethod
     def of(cls, choice: Choice, runs: slice, width: int) -> Nonlinearity:
@@ -65,7 +56,28 @@ class Nonlinearity:
         learned = 0
         if entry.trainable and settings.get("trained", True):
             learned = width if settings.get("per_unit", False) else 1
-        return cls(runs, entry, settings, learned, bool(entry.noisy))
+        return cls(runs, entry, settings, learned)
+
+    @property
+    def members(self) -> range:
+        """The numbers of the runs."""
+        return range(self.runs.start, self.runs.stop)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether φ takes random numbers in training."""
+        return bool(self.entry.noisy)
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """The fused forms, unless φ takes tensors that they know nothing of."""
+        kernel: Kernel | None = self.entry.kernel
+        return None if self.learned or self.noisy else kernel
+
+    @property
+    def needs_z(self) -> bool:
+        """Whether the way back reads z; where it does not, h may overwrite z."""
+        return self.kernel is None or not self.entry.elementwise or self.kernel.needs_z
 
     @property
     def start(self) -> float:
@@ -83,12 +95,10 @@ class Nonlinearity:
 
         Without noise it is φ as it is at evaluation.
         """
-        settings = dict(self.settings)
-        if self.learned and learned is not None:
-            settings[self.entry.trainable] = learned
+        settings = self._with(learned)
         inner = partial(self.entry.function, **settings)
         phi = partial(_noisy, inner, noise) if self.noisy else inner
-        kernel = None if self.learned or self.noisy else self.entry.kernel
+        kernel = self.kernel
         if kernel is None:
             forward: Any = partial(_forward, phi)
             backward: Any = partial(_backward, phi)
@@ -105,21 +115,24 @@ class Nonlinearity:
 
     def steepest(self, learned: Tensor | None = None) -> float | Tensor:
         """sup |φ′|: as the entry says, else the largest that is found by sampling."""
-        settings = dict(self.settings)
-        if self.learned and learned is not None:
-            settings[self.entry.trainable] = learned
         if self.entry.steepest is not None:
-            steepest: float | Tensor = self.entry.steepest(**settings)
+            steepest: float | Tensor = self.entry.steepest(**self._with(learned))
             return steepest
         if not self.entry.elementwise:
             raise TypeError(f"{self.entry.name!r} is not elementwise: it must say how steep it is.")
         return _sampled(partial(self.entry.function, **self.settings))
 
+    def _with(self, learned: Tensor | None) -> dict[str, Any]:
+        """The settings, with trainable parameters in place of the value that they start from."""
+        if not self.learned or learned is None:
+            return dict(self.settings)
+        return {**self.settings, self.entry.trainable: learned}
+
 
 def differentiate(
-    phi: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor
+    phi: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """Σ g ∂φ/∂x for each x of `inputs`, by autograd on that one operation."""
+    """Σ g ∂φ/∂x for each x of `inputs`, by autograd on that one operation; no g for a number φ."""
     with torch.enable_grad():
         leaves = [x.detach().requires_grad_() for x in inputs]
         return torch.autograd.grad(phi(*leaves), leaves, g)

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from vgrad.errors import ConfigError, StoreError
 from vgrad.figures.activations import FORMATS, REACH, Portrait, activations
 from vgrad.figures.style import styled
-from vgrad.parts.activations import ACTIVATIONS, size_of
-from vgrad.parts.activations import kinks as kinks_at
+from vgrad.parts.activations import ACTIVATIONS, kinks, size_of
 from vgrad.registry import Entry
 from vgrad.store.disk import aside, writing
 
@@ -64,7 +63,8 @@ def write_small(path: Path, dpi: int) -> None:
 
 def portrait(entry: Entry) -> Portrait:
     """The curves of one activation at its default settings."""
-    places = [*kinks(entry), *([0.0] if _pieces(entry) > 1 else [])]  # where the pieces are equal
+    equal = [0.0] if _pieces(entry) > 1 else []  # where the pieces are
+    places = [*kinks(entry, entry.settings), *equal]
     seen = sorted({float(place) for place in places if abs(place) < REACH})
     ends = [-REACH, *seen, REACH]
     parts = [_between(low, high) for low, high in pairwise(ends)]
@@ -77,11 +77,6 @@ def portrait(entry: Entry) -> Portrait:
         slopes=_joined([slopes for _, slopes in curves]),
         kinks=tuple(seen),
     )
-
-
-def kinks(entry: Entry) -> tuple[float, ...]:
-    """Where φ is not differentiable at its default settings."""
-    return kinks_at(entry, entry.settings)
 
 
 def _between(low: float, high: float) -> NDArray[np.float64]:

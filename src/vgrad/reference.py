@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vgrad.catalogue import common, find, special, typed
 from vgrad.config import WORDS, setting_types
+from vgrad.parts.activations import kinks
 from vgrad.registry import Entry, Registry
 
 FOLDER, PICTURE = "reference", "images/activations.png"  # in the folder of the docs
@@ -150,9 +151,7 @@ def _units(entry: Entry) -> str:
 
 
 def _kinks(entry: Entry) -> str:
-    from vgrad.portrait import kinks
-
-    places = " and ".join(f"{kink:.5g}".replace("-", "−") for kink in kinks(entry))
+    places = " and ".join(f"{kink:.5g}".replace("-", "−") for kink in kinks(entry, entry.settings))
     given = ", at the default settings" if callable(entry.kinks) else ""
     return (
         f"Not differentiable at z = {places}" if places else "Differentiable everywhere"

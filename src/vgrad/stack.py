@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from vgrad.config import Choice, RunConfig
 from vgrad.draw import NOISE, Draw, generator, rescale
 from vgrad.evaluation import evaluate
 from vgrad.layout import PENALISED, Layout
 from vgrad.net import Call, Net
-from vgrad.nonlinearity import Nonlinearity
+from vgrad.nonlinearity import Nonlinearity, differentiate
 from vgrad.norm import Statistics
 from vgrad.parts.activations import ACTIVATIONS, size_of
 from vgrad.parts.inits import INITS
@@ -40,14 +41,18 @@ class Span:
     runs: slice
 
 
+def stretches(keys: Sequence[Any]) -> Iterator[slice]:
+    """The stretches of equal keys, in order."""
+    start = 0
+    for _, group in groupby(keys):
+        stop = start + len(list(group))
+        yield slice(start, stop)
+        start = stop
+
+
 def spans(choices: Sequence[Choice]) -> list[Span]:
     """The stretches of equal choices, in order."""
-    found, start = [], 0
-    for choice, group in groupby(choices):
-        stop = start + len(list(group))
-        found.append(Span(choice, slice(start, stop)))
-        start = stop
-    return found
+    return [Span(choices[runs.start], runs) for runs in stretches(choices)]
 
 
 def form(config: RunConfig) -> tuple[int, int]:
@@ -109,7 +114,7 @@ class Stack:
 
     def _draw(self) -> None:
         for phi in self.nonlinearities:
-            for run in range(phi.runs.start, phi.runs.stop):
+            for run in phi.members:
                 Draw(self.configs[run]).into(self.parameters, run, phi)
         self.parameters.named["gate_bias"].fill_(self.layout.architecture.shortcut.gate_bias)
 
@@ -212,21 +217,14 @@ class Stack:
     def refresh(self) -> None:
         """Draw the noise of the next step, each run from its own generator."""
         plan, noise = self.layout.architecture, self.noise
-        for phi in self.nonlinearities:
-            for run in range(phi.runs.start, phi.runs.stop):
-                if noise.mask is not None:
-                    kept = 1.0 - (plan.dropout or plan.alpha_dropout)
-                    draft = torch.empty(noise.mask[:, run].shape)
-                    noise.mask[:, run] = draft.bernoulli_(kept, generator=self._draws[run]).to(
-                        self.device
-                    )
-                if noise.uniform is not None and phi.noisy:
-                    draft = torch.empty(noise.uniform[:, run].shape)
-                    noise.uniform[:, run] = draft.uniform_(generator=self._draws[run]).to(
-                        self.device
-                    )
         if noise.mask is not None:
+            kept = 1.0 - (plan.dropout or plan.alpha_dropout)
+            for run in range(self.layout.runs):
+                _redraw(noise.mask[:, run], partial(Tensor.bernoulli_, p=kept), self._draws[run])
             self._weigh_masks(noise.mask)
+        if noise.uniform is not None:
+            for run in (run for phi in self.nonlinearities if phi.noisy for run in phi.members):
+                _redraw(noise.uniform[:, run], Tensor.uniform_, self._draws[run])
 
     def _weigh_masks(self, mask: Tensor) -> None:
         """0 and 1 → what keeps the mean, for alpha-dropout mean 0 and variance 1 as well.
@@ -286,13 +284,15 @@ class Stack:
         return evaluate(self._net, inputs.expand(self.layout.runs, -1, -1))
 
 
+def _redraw(room: Tensor, fill: Callable[..., Tensor], draws: Generator) -> None:
+    """Fill a run's part of a block: in one piece, as its layout in memory steers the draws."""
+    room.copy_(fill(torch.empty(room.shape), generator=draws))
+
+
 def _loss_backward(
     loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor, out: Tensor
 ) -> None:
-    with torch.enable_grad():
-        leaf = outputs.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(leaf, targets).sum(), leaf)
-    out.copy_(gradient)
+    out.copy_(differentiate(lambda z: loss(z, targets).sum(), [outputs])[0])
 
 
 def _add_signs(gradient: Tensor, weight: Tensor, l1: Tensor) -> None:

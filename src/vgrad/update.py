@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vgrad.clip import NormClip, ValueClip
+from vgrad.clip import clip_norm, clip_value
 from vgrad.config import Choice
 from vgrad.draw import GRADIENT_NOISE, generator
 from vgrad.layout import Parameters
 from vgrad.noise import AnnealedNoise
 from vgrad.parts import schedules
 from vgrad.parts.optimizers import GRADIENT_SETTINGS, OPTIMIZERS
-from vgrad.stack import Stack
+from vgrad.stack import Stack, stretches
 
 Piece = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # parameters, their gradients, their state
 
@@ -95,7 +94,7 @@ class Update:
     def _by_run(self, stack: Stack, choices: Sequence[Choice]) -> Iterator[_Group]:
         states = {name: stack.layout.view(flat).blocks for name, flat in self._state.items()}
         pairs = list(zip(stack.parameters.blocks, self._gradients.blocks, strict=True))
-        for runs in _spans([_kind(choice) for choice in choices]):
+        for runs in stretches([_kind(choice) for choice in choices]):
             same = choices[runs]
             entry = OPTIMIZERS[same[0].name]
             settings = _together([_without_rate(choice) for choice in same], stack.device)
@@ -152,13 +151,13 @@ class Update:
 
 def _clips(gradients: Parameters, settings: Sequence[Mapping[str, Any]]) -> Iterator[_Clip]:
     """What clips the gradients of each stretch of runs that clip in the same way."""
-    for runs in _spans([(s["clip_value"] > 0, s["clip_norm"] > 0) for s in settings]):
+    for runs in stretches([(s["clip_value"] > 0, s["clip_norm"] > 0) for s in settings]):
         blocks = [block[:, runs] for block in gradients.blocks if block.numel()]
         steps: list[Callable[[], Tensor]] = []
-        if settings[runs.start]["clip_value"]:
-            steps.append(ValueClip(blocks, [s["clip_value"] for s in settings[runs]]))
-        if settings[runs.start]["clip_norm"]:
-            steps.append(NormClip(blocks, [s["clip_norm"] for s in settings[runs]]))
+        for name, clip in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+            if settings[runs.start][name]:
+                limits = blocks[0].new_tensor([s[name] for s in settings[runs]])
+                steps.append(partial(clip, blocks, limits))
         if steps:
             counts = torch.zeros(runs.stop - runs.start, dtype=torch.int64, device=blocks[0].device)
             yield _Clip(runs, steps, counts)
@@ -167,7 +166,7 @@ def _clips(gradients: Parameters, settings: Sequence[Mapping[str, Any]]) -> Iter
 def _noises(gradients: Parameters, stack: Stack) -> Iterator[tuple[int, AnnealedNoise]]:
     """What adds noise to the gradients of each run that has some."""
     for phi in stack.nonlinearities:
-        for run in range(phi.runs.start, phi.runs.stop):
+        for run in phi.members:
             config = stack.configs[run]
             settings = config.optimizer.settings
             if settings["noise"]:
@@ -181,15 +180,6 @@ def _own(of: Parameters, run: int, learned: int) -> list[Tensor]:
     parts = {name: block[:, run] for name, block in of.named.items()}
     parts["activation"] = parts["activation"][..., :learned]
     return [part for part in parts.values() if part.numel()]
-
-
-def _spans(keys: Sequence[Hashable]) -> Iterator[slice]:
-    """The stretches of equal keys."""
-    start = 0
-    for _, group in groupby(keys):
-        stop = start + len(list(group))
-        yield slice(start, stop)
-        start = stop
 
 
 def _without_gradient(choice: Choice) -> tuple[str, dict[str, Any]]:

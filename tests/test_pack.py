@@ -16,7 +16,6 @@ from vgrad import pack
 from vgrad.errors import ConfigError
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.datasets import DATASETS, Dataset
-from vgrad.parts.losses import LOSSES
 from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS, load, read_run
 from vgrad.terminal import SilentView
 from vgrad.train import Record
@@ -153,100 +152,6 @@ def test_a_batch_size_that_is_given_may_not_be_larger_than_the_data():
     assert pack.check(small(batch_size=64)).batch_size == 64
     with pytest.raises(ConfigError, match="batch_size=65 is more than the 64 training examples"):
         pack.check(small(batch_size=65))
-
-
-ANY_TARGETS = ["mse", "mae", "huber"]
-
-
-def regression(*targets):
-    """Data with these targets, the last of which is in the test set."""
-    y = np.array(targets, np.float32)[:, None]
-    return Dataset(y[:-1], y[:-1], y[-1:], y[-1:], None, "regression")
-
-
-def refusal(loss, data):
-    """What is said of a loss on such data, None if it fits."""
-    try:
-        pack._check_loss(networks.config(data="sine", loss=loss), data)
-    except ConfigError as error:
-        return str(error)
-    return None
-
-
-def named(losses):
-    return ", ".join(f"loss={name}" for name in LOSSES if name in losses)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_loss_that_is_not_for_the_task_is_refused_with_those_that_fit_the_data(loss):
-    config = networks.config(data="sine", loss=loss)
-    if loss in ANY_TARGETS:
-        assert pack.check(config).loss.name == loss
-        return
-    start = f"^loss={loss} does not fit data=sine"
-    if "regression" not in LOSSES[loss].tasks:
-        start += ", a regression task"
-    with pytest.raises(ConfigError, match=f"{start}.* What fits: {named(ANY_TARGETS)}.$"):
-        pack.check(config)
-
-
-@pytest.mark.parametrize(
-    ("targets", "more"),
-    [
-        ((0.0, 0.5, 1.0), ["bce", "mse_sigmoid", "msle"]),
-        ((0.1, 0.5, 1.0), ["bce", "mse_sigmoid", "msle", "mape"]),
-        ((0.1, 0.5, 1.5), ["msle", "mape"]),
-        ((1.5, 0.0, 0.5), ["msle"]),
-        ((1.0, 0.5, -0.5), []),
-    ],
-)
-def test_the_targets_decide_which_losses_fit_a_regression(targets, more):
-    fitting = {loss for loss in LOSSES if refusal(loss, regression(*targets)) is None}
-    assert fitting == {*ANY_TARGETS, *more}
-
-
-def test_every_loss_for_classification_fits_its_one_hot_targets():
-    data = networks.classification()
-    fitting = {loss for loss in LOSSES if refusal(loss, data) is None}
-    assert fitting == LOSSES.keys() - {"mape", "msle"}
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets", "expected"),
-    [
-        (
-            "bce",
-            (-1.2, 0.5, 3.0),
-            "loss=bce does not fit data=sine: it needs targets from 0 to 1, and these reach from "
-            "-1.2 to 3.0. What fits: loss=mse, loss=mae, loss=huber.",
-        ),
-        (
-            "mape",
-            (0.5, 2.0, 0.0),
-            "loss=mape does not fit data=sine: it needs targets above 0, and these reach from "
-            "0.0 to 2.0. What fits: loss=mse, loss=mae, loss=huber, loss=msle.",
-        ),
-        (
-            "msle",
-            (0.5, 1.0, -1e-6),
-            "loss=msle does not fit data=sine: it needs targets of at least 0, and these reach "
-            "from -1e-06 to 1.0. What fits: loss=mse, loss=mae, loss=huber.",
-        ),
-        (
-            "hinge",
-            (0.5, 1.0, 2.0),
-            "loss=hinge does not fit data=sine, a regression task. "
-            "What fits: loss=mse, loss=mae, loss=huber, loss=mape, loss=msle.",
-        ),
-    ],
-)
-def test_a_loss_that_does_not_fit_is_refused_with_what_is_wrong(loss, targets, expected):
-    assert refusal(loss, regression(*targets)) == expected
-
-
-def test_a_loss_for_regression_is_refused_for_classes():
-    with pytest.raises(ConfigError, match=r"^loss=mape does not fit data=white, a cl"):
-        pack.check(small(loss="mape"))
 
 
 def test_more_than_this_machines_memory_is_refused():

@@ -58,7 +58,9 @@ def test_pages_are_written_where_they_are_asked_for(tmp_path):
     assert (tmp_path / reference.PICTURE).exists()
 
 
-def test_an_entry_is_shown_with_all_that_is_known_of_it():
+@pytest.fixture
+def shapes():
+    """A registry of one entry that has settings of every kind."""
     shapes = Registry("shape", "shapes", common={"scale": Setting(1.0, "its |size|", (0.0, 2.5))})
 
     @shapes.entry(
@@ -89,10 +91,12 @@ def test_an_entry_is_shown_with_all_that_is_known_of_it():
             ValueError: never.
         """
 
-    shapes_titled = reference.TITLES | {"shape": "Shapes"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reference, "TITLES", shapes_titled)
-        text = reference.page(shapes)
+    return shapes
+
+
+def test_an_entry_is_shown_with_all_that_is_known_of_it(shapes, monkeypatch):
+    monkeypatch.setattr(reference, "TITLES", reference.TITLES | {"shape": "Shapes"})
+    text = reference.page(shapes)
     assert text.startswith("# Shapes\n\n")
     assert text.endswith(
         r"""

@@ -22,7 +22,7 @@ from torch import nn
 
 from vgrad.config import Choice, RunConfig
 from vgrad.parts.datasets import Dataset
-from vgrad.train import train
+from vgrad.train import Watcher, train
 
 MODULES = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
 CADENCES = {"nothing recorded": 0, "default cadence": None, "every step, every column": 1}
@@ -95,7 +95,7 @@ def ours(case: Case, data: Dataset, activation: str, steps: int, every: int | No
         probe_every=every,
         eval_every=0,
     )
-    train([config], data, on_record=lambda record: None)
+    train([config], data, Watcher())
 
 
 def seconds(call: Callable[[], None]) -> float:

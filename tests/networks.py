@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.datasets import Dataset
 from vgrad.parts.losses import LOSSES
 from vgrad.stack import Stack
+from vgrad.train import Outcome, Record, Watcher
 
 GROUPS = {
     "activation": "tanh",
@@ -182,3 +184,23 @@ def steepest(name: str) -> float:
     return float(
         Nonlinearity.of(Choice(name, ACTIVATIONS[name].settings), slice(0, 1), 8).steepest()
     )
+
+
+class Seen(Watcher):
+    """Remembers what a training tells."""
+
+    def __init__(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self.records: list[Record] = []
+        self.outcomes: dict[int, Outcome] = {}
+        self.steps: list[int] = []
+        self.should_stop = should_stop
+
+    def record(self, record: Record) -> None:
+        self.records.append(record)
+
+    def step(self, step: int) -> None:
+        self.steps.append(step)
+
+    def ended(self, outcomes: Mapping[int, Outcome]) -> None:
+        assert self.outcomes.keys().isdisjoint(outcomes)
+        self.outcomes |= outcomes

@@ -162,12 +162,13 @@ def test_the_run_id_is_made_from_all_that_determines_the_result():
         "probe_every": 1,
         "eval_every": 1,
     }
-    without_effect = {"name", "epochs"}
+    without_effect = {"name", "epochs", "checkpoint_every", "objective"}
     assert changes.keys() | without_effect == {field.name for field in fields(RunConfig)}
     for key, value in changes.items():
         ids.add(run_id(config(**{key: value})))
     ids.add(run_id(config(activation=Choice("selu", {"alpha": 2.0}))))
     assert len(ids) == len(changes) + 2
+    assert run_id(config(checkpoint_every=7, objective="grad_decay", name="other")) in ids
     assert all(len(one) == 12 and int(one, 16) >= 0 for one in ids)
 
 

@@ -15,15 +15,16 @@ from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.datasets import load
 from vgrad.stack import Stack
 from vgrad.store import LAYER_COLUMNS
-from vgrad.train import Record, Training, train
+from vgrad.train import Course, Record, train
+from vgrad.training import Training
 
 COLUMN = {name: index for index, name in enumerate(LAYER_COLUMNS)}
 
 
 def records_of(config, data=None) -> list[Record]:
-    records: list[Record] = []
-    train([config], data or networks.classification(), records.append)
-    return records
+    seen = networks.Seen()
+    train([config], data or networks.classification(), seen)
+    return seen.records
 
 
 def profile(config, column, data=None, record=0):
@@ -36,15 +37,19 @@ def white(**settings):
     return load("white", sizes | settings)
 
 
+def trained(config, seen=None) -> Training:
+    course = Course([config], networks.classification(), seen or networks.Seen())
+    course.run()
+    return course.training
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus", "maxout", "selu"])
 @pytest.mark.parametrize("width", [8, 13])
 def test_zeros_keep_all_units_of_a_layer_identical_for_300_steps(activation, width):
     config = networks.config(
         activation=activation, init="zeros", width=width, steps=300, optimizer__lr=0.5
     )
-    training = Training([config], networks.classification())
-    training.run(lambda record: None, lambda step: None, lambda: False)
-    stack = training.stack
+    stack = trained(config).stack
     for weight in stack.parameters.weights[:-1]:
         units = weight.unflatten(-1, (width, stack.layout.pieces))
         assert_all_alike(units, units[..., :1, :])
@@ -59,9 +64,7 @@ def assert_all_alike(units, first):
 
 def test_with_zeros_and_relu_nothing_but_the_output_bias_ever_moves():
     config = networks.config(activation="relu", init="zeros", steps=50, optimizer__lr=0.5)
-    training = Training([config], networks.classification())
-    training.run(lambda record: None, lambda step: None, lambda: False)
-    for name, block in training.stack.parameters.named.items():
+    for name, block in trained(config).stack.parameters.named.items():
         assert block.any() == (name == "last_bias"), name
 
 
@@ -71,7 +74,7 @@ def test_scaled_identity_multiplies_the_signal_by_exactly_its_scale_a_layer(scal
     config = networks.config(depth=50, width=6, dtype="float64", **keys)
     sizes = profile(config, "preact_ms")
     inputs = Training([config], networks.classification())
-    inputs._load_batch()
+    inputs.load_batch()
     start = float(inputs.stack.inputs.square().mean())
     expected = start * scale ** (2.0 * np.arange(1, 51))
     np.testing.assert_allclose(sizes, expected, rtol=1e-13)
@@ -126,10 +129,9 @@ def test_batch_norm_with_relu_multiplies_the_error_signal_by_1_211_a_layer(init)
 @pytest.mark.parametrize("optimizer", ["adam", "rprop"])
 def test_a_bias_that_batch_norm_takes_away_again_is_not_moved_by_rounding(optimizer):
     keys = {"optimizer": optimizer, "model__norm": "batch", "steps": 20, "probe_every": 1}
-    training = Training([networks.config(**keys)], networks.classification())
-    records: list[Record] = []
-    training.run(records.append, lambda step: None, lambda: False)
-    for record in records:
+    seen = networks.Seen()
+    training = trained(networks.config(**keys), seen)
+    for record in seen.records:
         assert (record.layers[:-1, COLUMN["bias_grad_norm"]] == 0).all()
     assert not training.stack.parameters.named["hidden_bias"].any()
     assert training.stack.parameters.named["last_bias"].any()

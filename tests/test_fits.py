@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import networks
-from vgrad import pack
+from vgrad import check
 from vgrad.errors import ConfigError
 from vgrad.parts.datasets import Dataset
 from vgrad.parts.losses import LOSSES
@@ -62,7 +62,7 @@ def regression(*targets):
 def refusal(loss, data):
     """What is said of a loss on such data, None if it fits."""
     try:
-        pack._check_loss(networks.config(data="sine", loss=loss), data)
+        check._check_loss(networks.config(data="sine", loss=loss), data)
     except ConfigError as error:
         return str(error)
     return None
@@ -76,13 +76,13 @@ def named(losses):
 def test_a_loss_that_is_not_for_the_task_is_refused_with_those_that_fit_the_data(loss):
     config = networks.config(data="sine", loss=loss)
     if loss in ANY_TARGETS:
-        assert pack.check(config).loss.name == loss
+        assert check.check(config).loss.name == loss
         return
     start = f"^loss={loss} does not fit data=sine"
     if "regression" not in LOSSES[loss].tasks:
         start += ", a regression task"
     with pytest.raises(ConfigError, match=f"{start}.* What fits: {named(ANY_TARGETS)}.$"):
-        pack.check(config)
+        check.check(config)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_a_loss_that_does_not_fit_is_refused_with_what_is_wrong(loss, targets, e
 
 def test_a_loss_for_regression_is_refused_for_classes():
     with pytest.raises(ConfigError, match=r"^loss=mape does not fit data=white, a cl"):
-        pack.check(networks.config(data="white", loss="mape"))
+        check.check(networks.config(data="white", loss="mape"))

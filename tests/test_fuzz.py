@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands import execute_nothing
-from vgrad import compose, pack
+from commands import execute_nothing, work_nothing
+from vgrad import check as checks
+from vgrad import combine, cost, pack, plan
 from vgrad.cli import main
 from vgrad.config import REGISTRIES, plain_keys
 from vgrad.parts.datasets import Dataset
@@ -80,9 +81,12 @@ def somewhere(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("VGRAD_SECRET", SECRET)
-        patch.setattr(pack, "load", lambda name, settings: data)
+        for module in (checks, cost, plan):
+            patch.setattr(module, "load", lambda name, settings: data)
         patch.setattr(pack, "execute", execute_nothing)
-        patch.setattr(compose, "MOST_RUNS", 4)
+        patch.setattr(pack, "work", work_nothing)
+        patch.setattr(plan, "WORTH_A_WORKER", float("inf"))
+        patch.setattr(combine, "MOST_RUNS", 4)
         yield folder
 
 

@@ -98,8 +98,8 @@ def test_the_installed_version_is_the_one_that_the_changelog_speaks_of():
 
 
 def test_every_dependency_has_its_reason_in_contributing():
-    development = PROJECT["optional-dependencies"]["dev"]
-    names = [re.split(r"[<>=\[ ]", d)[0] for d in [*PROJECT["dependencies"], *development]]
+    extras = [d for extra in PROJECT["optional-dependencies"].values() for d in extra]
+    names = [re.split(r"[<>=\[ ]", d)[0] for d in [*PROJECT["dependencies"], *extras]]
     reasons = (ROOT / "CONTRIBUTING.md").read_text()
     assert [name for name in names if f"`{name}`" not in reasons] == []
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import vgrad as package
-from commands import SMALL, Ended, interrupt_itself
-from vgrad import pack
+from commands import SMALL, Ended, interrupt_itself, work_nothing
+from vgrad import check, pack
 from vgrad.interrupt import Stop
 from vgrad.store import read_run
 
@@ -42,14 +42,19 @@ def test_a_run_that_is_asked_to_end_does_so_in_order(number, status, tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_command_that_is_ended_before_its_run_leaves_nothing(number, status, typed, monkeypatch):
-    monkeypatch.setattr(pack, "check", lambda config: os.kill(os.getpid(), number))
+    monkeypatch.setattr(check, "check", lambda config: os.kill(os.getpid(), number))
     assert typed("run", "--json") == Ended(status, "", "")
     assert list(Path().iterdir()) == []
 
 
 def test_an_interrupted_sweep_does_not_begin_its_next_run(typed, monkeypatch):
-    monkeypatch.setattr(pack, "execute", interrupt_itself(signal.SIGTERM))
-    assert typed("sweep", "depth=1,2,3", "name=x").status == 143
+    def work(part, report, should_stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert should_stop()
+        return work_nothing(part, report, should_stop)
+
+    monkeypatch.setattr(pack, "work", work)
+    assert typed("sweep", "depth=1,2,3", "steps=1", "name=x").status == 143
     assert len(list(Path("runs/x").glob("*/run.json"))) == 1
 
 

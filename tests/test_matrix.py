@@ -57,9 +57,9 @@ def regression() -> Dataset:
 
 
 def recorded(configs, data) -> list[list[Record]]:
-    records: list[Record] = []
-    train(configs, data, records.append)
-    return [[r for r in records if r.run == run] for run in range(len(configs))]
+    seen = networks.Seen()
+    train(configs, data, seen)
+    return [[r for r in seen.records if r.run == run] for run in range(len(configs))]
 
 
 def every_entry(losses, **keys):

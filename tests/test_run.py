@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands import SMALL, vgrad
-from vgrad import pack
+from vgrad import check
 from vgrad.config import REGISTRIES
 from vgrad.store import read_run
 
@@ -48,7 +48,7 @@ def test_a_run_in_a_process_of_its_own_works_as_typed(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["path"] == "runs/a"
     assert (tmp_path / "runs/a/layers.parquet").exists()
-    assert not list(tmp_path.rglob("*.log"))
+    assert [path.name for path in tmp_path.rglob("*.log")] == ["run.log"]
 
 
 @pytest.mark.parametrize("name", ["a$\\frac$ <script>", "x=y", "it's", "[bold]b", "100 %"])
@@ -91,7 +91,7 @@ def test_an_unneeded_force_is_taken_for_what_it_means(untrained):
 
 
 def test_every_choice_can_be_typed(untrained, monkeypatch, tmp_path):
-    monkeypatch.setattr(pack, "check", lambda config: config)
+    monkeypatch.setattr(check, "check", lambda config: config)
     table = tmp_path / "table.csv"
     table.write_text("x,y\n1,a\n2,b\n")
     more = {"csv": [f"data.path={table}", "data.target=y"]}

@@ -1,17 +1,26 @@
-"""`vgrad sweep`: a run for each combination."""
+"""`vgrad sweep`: a run for each combination, as a person types it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from commands import assert_refused, execute_nothing
-from vgrad import pack
-from vgrad.errors import StoreError
+import pytest
+
+from commands import SMALL, assert_refused
+from sweeping import Launches
 
 
-def test_a_sweep_leaves_a_run_for_each_combination(untrained):
-    ended = untrained("sweep", "--json", "activation=relu,elu", "depth=1,2", "name=both")
+@pytest.fixture
+def launches(monkeypatch) -> Launches:
+    """What the launcher is asked to do, and does not."""
+    launches = Launches()
+    monkeypatch.setattr("vgrad.launch.Launch", launches)
+    return launches
+
+
+def test_a_sweep_leaves_a_run_for_each_combination(typed):
+    ended = typed("sweep", "--json", *SMALL[1:], "activation=relu,elu", "depth=1,2", "name=both")
     runs = json.loads(ended.out)["runs"]
     assert {(run["config"]["activation"]["name"], run["config"]["depth"]) for run in runs} == {
         ("relu", 1),
@@ -21,40 +30,22 @@ def test_a_sweep_leaves_a_run_for_each_combination(untrained):
     }
     assert all(run["path"] == f"runs/both/{run['run_id']}" for run in runs)
     assert all((Path(run["path"]) / ".hydra/overrides.yaml").exists() for run in runs)
+    assert Path("runs/both/multirun.yaml").exists()
+    assert "activation  depth" in ended.err
 
 
-def test_runs_that_a_sweep_has_completed_are_not_run_again(untrained, monkeypatch):
-    started = []
-
-    def execute(config, *more):
-        started.append(config.depth)
-        return execute_nothing(config, *more)
-
-    monkeypatch.setattr(pack, "execute", execute)
-    assert untrained("sweep", "depth=1,2,1", "name=x").status == 0
-    assert started == [1, 2]
-    assert untrained("sweep", "depth=1,2,3", "name=x").status == 0
-    assert started == [1, 2, 3]
-
-
-def test_the_same_sweep_goes_to_the_same_folder(untrained):
+def test_the_same_sweep_goes_to_the_same_folder(typed, launches):
     for words in (["depth=1,2", "seed=0,1"], ["seed=0,1", "depth=1,2"]):
-        assert untrained("run", "-m", *words).status == 0
+        assert typed("run", "-m", *words).status == 0
     assert len(list(Path("runs").iterdir())) == 1
-
-
-def test_one_failing_run_of_a_sweep_does_not_stop_the_others(untrained, monkeypatch):
-    def execute(config, *more):
-        if config.depth == 1:
-            raise StoreError("runs/x/1 is broken.")
-        return execute_nothing(config, *more)
-
-    monkeypatch.setattr(pack, "execute", execute)
-    ended = untrained("sweep", "depth=1,2", "name=x")
-    assert (ended.status, ended.err) == (2, "vgrad: runs/x/1 is broken.\n")
-    assert json.loads(untrained("ls", "--json").out)["runs"][0]["config"]["depth"] == 2
 
 
 def test_a_sweep_is_not_mixed_with_a_single_run(untrained):
     untrained("run", "name=x")
     assert_refused(untrained("sweep", "depth=1,2", "name=x"), "holds a single run, not a sweep")
+
+
+def test_what_a_sweep_left_that_was_killed_at_once_is_no_obstacle(typed, launches):
+    Path("runs/x").mkdir(parents=True)
+    Path("runs/x/.lock").touch()
+    assert typed("sweep", "depth=1,2", "name=x").status == 0

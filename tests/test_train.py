@@ -13,10 +13,13 @@ import torch
 from torch.nn import functional
 
 import networks
+from vgrad.batches import Batches
+from vgrad.cadence import default_cadence
 from vgrad.parts.datasets import load
 from vgrad.parts.losses import LOSSES
 from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS
-from vgrad.train import Outcome, Record, Training, default_cadence, orders, train
+from vgrad.train import Course, Outcome, Record, train
+from vgrad.training import Training
 
 OF_AN_UPDATE = [LAYER_COLUMNS.index(name) for name in ("update_ratio", "lost_updates")]
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
@@ -39,14 +42,11 @@ DIVERGES = {"activation": "relu", "loss": "mse", "optimizer__lr": 1e6, "depth": 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that has ended, and the records of each of its runs."""
+    """A training that has ended, the records of each of its runs, and how each ended."""
 
     training: Training
     records: list[list[Record]]
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [self.training.outcomes[run] for run in range(len(self.records))]
+    outcomes: list[Outcome]
 
     @property
     def weights(self) -> torch.Tensor:
@@ -58,11 +58,12 @@ class Trained:
 
 @torch.no_grad()
 def trained(*configs, data=None, should_stop=lambda: False) -> Trained:
-    training = Training(configs, data or networks.classification())
-    records: list[Record] = []
-    training.run(records.append, lambda step: None, should_stop)
+    seen = networks.Seen(should_stop)
+    course = Course(configs, data or networks.classification(), seen)
+    course.run()
     runs = range(len(configs))
-    return Trained(training, [[r for r in records if r.run == run] for run in runs])
+    records = [[r for r in seen.records if r.run == run] for run in runs]
+    return Trained(course.training, records, [seen.outcomes[run] for run in runs])
 
 
 def steps_of(records) -> list[int]:
@@ -117,18 +118,18 @@ def test_a_stack_starts_from_the_weights_and_batches_of_its_runs_alone():
     configs = [networks.config(seed=s, **keys) for s, keys in enumerate(MIXED.values())]
     data = networks.classification()
     together = Training(configs, data).stack.parameters
-    batches = list(islice(orders(configs, 64), 6))
+    batches = list(islice(Batches(configs, 64), 6))
     for run, config in enumerate(configs):
         alone = Training([config], data).stack.parameters
         for ours, theirs in zip(alone.blocks, together.blocks, strict=True):
             assert torch.equal(ours[:, 0], theirs[:, run])
-        for ours, theirs in zip(orders([config], 64), batches, strict=False):
+        for ours, theirs in zip(Batches([config], 64), batches, strict=False):
             assert torch.equal(ours[0], theirs[run])
 
 
 def test_an_epoch_shows_each_run_every_example_once_in_an_order_of_its_own():
     configs = [networks.config(seed=s, batch_size=10) for s in (0, 1)]
-    epochs = torch.stack(list(islice(orders(configs, 32), 6))).view(2, 3, 2, 10)
+    epochs = torch.stack(list(islice(Batches(configs, 32), 6))).view(2, 3, 2, 10)
     seen = {tuple(epochs[epoch, :, run].flatten().tolist()) for epoch in (0, 1) for run in (0, 1)}
     assert len(seen) == 4  # by run and by epoch
     for order in seen:
@@ -138,7 +139,7 @@ def test_an_epoch_shows_each_run_every_example_once_in_an_order_of_its_own():
 
 def test_runs_of_one_seed_see_the_same_batches():
     configs = [networks.config(), networks.config(activation="relu", optimizer="adam")]
-    for order in islice(orders(configs, 64), 5):
+    for order in islice(Batches(configs, 64), 5):
         assert torch.equal(order[0], order[1])
 
 
@@ -164,7 +165,7 @@ def plain_losses(config, data, make_optimizer) -> list[float]:
     inputs = torch.tensor(data.train_x, dtype=torch.float64)
     targets = torch.eye(data.classes, dtype=torch.float64)[torch.tensor(data.train_y)]
     losses = []
-    for (order,) in islice(orders([config], len(inputs)), config.steps + 1):
+    for (order,) in islice(Batches([config], len(inputs)), config.steps + 1):
         loss = TORCH_LOSSES[config.loss.name](model(inputs[order]), targets[order])
         losses.append(loss.item())
         optimizer.zero_grad()
@@ -343,16 +344,16 @@ def test_a_run_may_diverge_before_its_first_update():
 
 
 def test_training_ends_when_the_last_run_has_diverged():
-    told: list[int] = []
+    seen = networks.Seen()
     configs = [networks.config(seed=s, **DIVERGES) for s in (0, 1)]
-    outcomes = train(configs, networks.classification(), lambda record: None, told.append)
-    assert told == list(range(max(outcome.updates for outcome in outcomes) + 1))
+    train(configs, networks.classification(), seen)
+    assert max(seen.steps) == max(outcome.updates for outcome in seen.outcomes.values())
 
 
 def test_every_step_is_told_in_order():
-    told: list[int] = []
-    train([networks.config(steps=7)], networks.classification(), lambda record: None, told.append)
-    assert told == list(range(8))
+    seen = networks.Seen()
+    train([networks.config(steps=7)], networks.classification(), seen)
+    assert seen.steps == list(range(8))
 
 
 def test_a_regression_learns_and_has_no_accuracy():

@@ -16,7 +16,8 @@ from torch_program import LOSSES, WIDTH, Plain, Program, alpha_dropped
 from vgrad.draw import EXAMPLES, generator
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.store import LAYER_COLUMNS
-from vgrad.train import Training
+from vgrad.train import Course
+from vgrad.training import Training
 
 BASE = {"dtype": "float64", "depth": 6, "width": WIDTH, "batch_size": 10, "steps": 20}
 BASE |= {"optimizer__lr": 0.1, "probe_every": 10, "eval_every": 1}
@@ -26,19 +27,20 @@ LEFT = ("saturated", "update_ratio", "lost_updates", "weight_norm", "sign_cohere
 
 @torch.no_grad()
 def assert_as_torch_trains(*configs, data=DATA):
-    training, records = Training(configs, data), []
-    training.run(records.append, lambda step: None, lambda: False)
+    seen = networks.Seen()
+    course = Course(configs, data, seen)
+    course.run()
     for run, config in enumerate(configs):
         with torch.enable_grad():
             program = Program(config, data)
-        own = [record for record in records if record.run == run]
+        own = [record for record in seen.records if record.run == run]
         assert [record.step for record in own] == [*range(config.steps + 1)]
         program.steps[-1]["lr"] = program.steps[-2]["lr"]  # no update follows
         for record, row in zip(own, program.steps, strict=True):
             told = {name: value for name, value in record.steps.items() if value is not None}
             assert told == pytest.approx(row, rel=1e-9, abs=1e-15), record.step
         assert_same_layers([r for r in own if r.layers is not None], program.layers)
-        trained = Plain(config, training.stack.parameters, run).state_dict()
+        trained = Plain(config, course.training.stack.parameters, run).state_dict()
         for name, theirs in program.net.named_parameters():
             np.testing.assert_allclose(trained[name], theirs.detach(), 1e-9, 1e-12, err_msg=name)
 

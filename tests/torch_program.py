@@ -15,9 +15,10 @@ from torch import nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
+from vgrad.batches import Batches
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.optimizers import OPTIMIZERS
-from vgrad.train import Training, orders
+from vgrad.training import Training
 
 WIDTH = 7
 ONE = torch.ones(1, dtype=torch.float64)
@@ -209,7 +210,7 @@ class Program:
         self.x, self.test_x = (torch.tensor(x).double() for x in (data.train_x, data.test_x))
         self.y, self.test_y = torch.tensor(data.train_y), torch.tensor(data.test_y)
         self.steps, self.layers = [], {}
-        for step, (order,) in enumerate(islice(orders([config], len(self.x)), config.steps + 1)):
+        for step, (order,) in enumerate(islice(Batches([config], len(self.x)), config.steps + 1)):
             self.step(step, self.x[order], self.y[order])
             if step < config.steps:
                 self.update()

@@ -46,11 +46,12 @@ def sweep(*overrides: str) -> Frames:
         VgradError: nothing was done, for the reason that it says.
         KeyboardInterrupt: Ctrl-C was pressed; what was recorded until then is kept.
     """
-    from vgrad import compose
-    from vgrad.terminal import choose_view
+    from vgrad.compose import Request
+    from vgrad.sweep import sweep
+    from vgrad.terminal import choose_sweep_view, choose_view
 
     with _interruptible():
-        folder = compose.sweep(compose.Request(overrides), choose_view)
+        folder = sweep(Request(overrides), choose_view, choose_sweep_view)
     return load(folder)
 
 

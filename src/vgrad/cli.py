@@ -89,6 +89,8 @@ def _run(words: list[str], *, sweep: bool = False) -> None:
     request = compose.Request(args.overrides, args.config_name, args.config_dir)
     if args.cfg:
         print(compose.show(request, args.cfg, args.package, resolve=args.resolve), end="")
+    elif sweep and args.dry_run:
+        _foretell(request, json=args.json)
     elif sweep or args.multirun:
         _train_many(request, json=args.json)
     else:
@@ -112,14 +114,24 @@ def _train_one(request: Request, *, json: bool) -> None:
 
 
 def _train_many(request: Request, *, json: bool) -> None:
-    from vgrad import compose, listing, store
-    from vgrad.terminal import choose_view, literal
+    from vgrad import listing, store
+    from vgrad.sweep import sweep
+    from vgrad.terminal import choose_sweep_view, choose_view
 
     with _stdout_kept(json):
-        folder = compose.sweep(request, partial(choose_view, json))
-        print(f"The sweep is in {literal(str(folder))}: `vgrad ls` and `vgrad report` show it.")
+        folder = sweep(request, partial(choose_view, json), partial(choose_sweep_view, json))
     if json:
         print(store.dumps(listing.document(*listing.read(folder))), end="")
+
+
+def _foretell(request: Request, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from vgrad import store
+    from vgrad.sweep import forecast, lines_of
+
+    told = forecast(request)
+    print(store.dumps(asdict(told)) if json else "\n".join(lines_of(told)) + "\n", end="")
 
 
 def _report(words: list[str]) -> None:
@@ -175,24 +187,40 @@ def _plot(path: Path, kinds: list[str], *, quiet: bool) -> None:
 
 def _ls(words: list[str]) -> None:
     parser = Parser("ls")
-    parser.add_argument("path", nargs="?", metavar="PATH", help="the folder, runs/ by default")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="folders, runs/ by default")
+    parser.add_argument(
+        "filters",
+        nargs="*",
+        metavar="FILTER",
+        help="which runs: activation=relu,selu seed!=0 'depth>10' 'final_val_accuracy>=0.9'",
+    )
+    parser.add_argument("--sort", metavar="KEY", help="numbers: largest first; texts: A first")
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="only the first N of those sorted, or the newest N"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    args = parser.parse_args(words)
+    args = parser.parse_intermixed_args(words)
     from vgrad import listing, store
     from vgrad.terminal import literal
 
-    top = Path(args.path or "runs")
-    missing = args.path is None and not top.exists()
-    runs, problems = ([], []) if missing else listing.read(top)
+    given, filters = listing.split([*args.paths, *args.filters])
+    tops = given or [Path("runs")]
+    runs, problems = listing.read(*tops) if given or tops[0].exists() else ([], [])
+    chosen = listing.select(runs, filters, args.sort, reverse=args.reverse, limit=args.limit)
     if args.json:
-        print(store.dumps(listing.document(runs, problems)), end="")
+        print(store.dumps(listing.document(chosen.runs, problems)), end="")
         return
     for problem in problems:
         print(literal(problem), file=sys.stderr)
-    if runs:
-        _show(listing.table(runs, top), width_of_pipe=160)
+    if chosen.runs:
+        print("\n".join(listing.lines(chosen, tops, _console(160))))
+    elif runs:
+        words = [one.word for one in filters]
+        print(literal(f"None of the {len(runs)} runs fits {' '.join(words)}.{chosen.hint}"))
     elif not problems:
-        print(f"No runs in {literal(str(top))} yet. `vgrad run` makes one.")
+        folders = ", ".join(map(str, tops))
+        print(f"No runs in {literal(folders)} yet. `vgrad run` makes one.")
 
 
 def _complete(words: list[str]) -> None:

@@ -1,7 +1,7 @@
 """RunConfig: all that one run is made from, checked as it is made.
 
 The names are those of the command line. A RunConfig that exists is valid in itself; whether its
-data and its device are there is looked up later, by `vgrad.pack.check`.
+data and its device are there is looked up later, by `vgrad.check.check`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,20 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
     "probe.every": (0, 10**12),
     "eval.every": (0, 10**12),
+    "checkpoint.every": (0, 10**12),
 }
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+OBJECTIVES = (
+    "final_val_loss",
+    "final_val_accuracy",
+    "best_val_accuracy",
+    "final_train_loss",
+    "final_train_accuracy",
+    "grad_decay",
+    "final_grad_decay",
+)
+WITHOUT_EFFECT = ("name", "objective", "checkpoint")  # on what a run records
 LARGEST = 1e30  # of a number that is typed, where its entry does not say otherwise
 LONGEST_NAME = 200  # bytes: file systems stop at 255
 TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": NoneType}
@@ -78,6 +89,9 @@ class RunConfig:
         probe_every: steps between two records of the layers; 0 for none, None for the default,
             dense at the start and sparser later.
         eval_every: steps between two evaluations on the test data, likewise.
+        checkpoint_every: steps after which all that is needed to go on is written down; 0 for
+            never, None for about once a minute.
+        objective: what a sweeper that seeks the best run is told of each: a field of the summary.
         name: the folder under `runs/`.
 
     Raises:
@@ -100,6 +114,8 @@ class RunConfig:
     dtype: str = "float32"
     probe_every: int | None = None
     eval_every: int | None = None
+    checkpoint_every: int | None = None
+    objective: str = "final_val_loss"
     name: str = "run"
 
     def __post_init__(self) -> None:
@@ -116,6 +132,11 @@ class RunConfig:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
             guess = did_you_mean(self.device, DEVICES)
             raise ConfigError(f"No device is named {self.device!r}.{guess}")
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(
+                f"No objective is named {shorten(self.objective)}."
+                f"{did_you_mean(self.objective, OBJECTIVES)}"
+            )
         _check_name(self.name)
 
     def plain(self) -> dict[str, Any]:
@@ -149,7 +170,7 @@ class RunConfig:
 def run_id(config: RunConfig) -> str:
     """12 hex digits that name what determines a run's result, wherever it is kept.
 
-    The config is a resolved one, as `vgrad.pack.check` returns it: `epochs` has become `steps`,
+    The config is a resolved one, as `vgrad.check.check` returns it: `epochs` has become `steps`,
     and `device` names a device. The run's own name and the folder of its data do not count; of a
     file of the user's own its content does.
 
@@ -157,7 +178,7 @@ def run_id(config: RunConfig) -> str:
         VgradError: that file cannot be read.
     """
     tree = config.plain()
-    for key in ("name", "epochs"):
+    for key in (*WITHOUT_EFFECT, "epochs"):
         del tree[key]
     tree["data"].pop("root", None)
     if fingerprint := DATASETS[config.data.name].fingerprint:

@@ -64,6 +64,22 @@ class WriteError(VgradError):
     exit_status = 1
 
 
+class NoRoomError(VgradError):
+    """The memory does not hold what was to be trained."""
+
+    exit_status = 1
+
+    def __init__(self, runs: int) -> None:
+        what = f"a stack of {runs} runs" if runs > 1 else "one run of this size"
+        super().__init__(
+            f"The memory does not hold {what}. A smaller width, depth or batch_size takes less."
+        )
+        self.runs = runs
+
+    def __reduce__(self) -> tuple[type[NoRoomError], tuple[int]]:
+        return type(self), (self.runs,)
+
+
 def did_you_mean(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:
     """The end of a message about an unknown name: the nearest match, then everything valid."""
     names = sorted(known)

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from vgrad import store
-from vgrad.config import RunConfig, flatten, run_id, shorten
+from vgrad.config import WITHOUT_EFFECT, RunConfig, flatten, run_id, shorten
 from vgrad.errors import DamagedFileError, StoreError
-from vgrad.store.columns import LOCK, TABLES
+from vgrad.store.columns import CHECKPOINT, LOCK, LOG, TABLES
 
 ELSEWHERE = "Give this one a folder of its own with name=NAME"
-OWN = {LOCK, ".hydra", "report", *(t.journal for t in TABLES), *(t.parquet for t in TABLES)}
+OWN = {
+    LOCK,
+    LOG,
+    CHECKPOINT,
+    ".hydra",
+    "report",
+    *(t.journal for t in TABLES),
+    *(t.parquet for t in TABLES),
+}
 
 
 def check_run_folder(folder: Path, config: RunConfig) -> None:
@@ -38,13 +46,17 @@ def check_run_folder(folder: Path, config: RunConfig) -> None:
 def check_sweep_folder(folder: Path) -> None:
     """See whether a sweep may go to the folder: a new one, an empty one, or that of a sweep.
 
+    Hidden files count for nothing: a sweep that was killed at once leaves only such.
+
     Raises:
         StoreError: it may not, with what stands in the way.
     """
     _check_writable(folder)
     if (folder / "run.json").exists():
         raise StoreError(f"{folder} holds a single run, not a sweep. {ELSEWHERE}.")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "multirun.yaml").exists():
+    if not folder.exists() or (folder / "multirun.yaml").exists():
+        return
+    if any(not path.name.startswith(".") for path in folder.iterdir()):
         raise StoreError(f"{folder} holds something else than a sweep. {ELSEWHERE}.")
 
 
@@ -85,7 +97,11 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The first few settings that differ."""
-    keys = [key for key in here if key != "name" and there.get(key) != here[key]]
+    keys = [
+        key
+        for key in here
+        if key.split(".")[0] not in WITHOUT_EFFECT and there.get(key) != here[key]
+    ]
     if not keys and here.get("data.path"):
         return f"{here['data.path']} has changed since"
     if not keys:

@@ -26,7 +26,7 @@ class AnnealedNoise:
     def __init__(
         self, blocks: Sequence[Tensor], eta: float, gamma: float, generator: Generator
     ) -> None:
-        self._eta, self._gamma, self._generator = eta, gamma, generator
+        self._eta, self._gamma, self.generator = eta, gamma, generator
         self._blocks = blocks
         self._sizes = [block.numel() for block in blocks]
 
@@ -36,7 +36,7 @@ class AnnealedNoise:
 
     def __call__(self, step: int) -> None:
         """Draw, and add."""
-        draws = torch.randn(sum(self._sizes), generator=self._generator, dtype=torch.float32)
+        draws = torch.randn(sum(self._sizes), generator=self.generator, dtype=torch.float32)
         parts = torch.split(draws.to(self._blocks[0].device), self._sizes)
         for block, part in zip(self._blocks, parts, strict=True):
             block.add_(part.view(block.shape), alpha=self.std(step))

@@ -60,6 +60,8 @@ class RunParser(Parser):
         self.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, see below")
         for words, more in OPTIONS.items():
             self.add_argument(*words, **more)
+        if verb == "sweep":
+            self.add_argument("--dry-run", action="store_true", help="only say what would be done")
         for option, why in REFUSED.items():
             self.add_argument(option, action=_Refused, metavar=why, help=argparse.SUPPRESS)
 

@@ -28,6 +28,7 @@ SETTABLE = (
     "hydra/launcher",
     "hydra.sweeper",
     "hydra/sweeper",
+    "hydra/sweeper/sampler",
     "hydra.job.name",
 )
 # The name in `${name` up to what ends it: a colon makes it a resolver's.

@@ -1,75 +1,85 @@
-"""From a config to a recorded run: what must hold beforehand, the training, and its files."""
+"""A pack: runs that are trained as one stack, each recorded in a folder of its own."""
 
 from __future__ import annotations
 
-import math
-import os
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 
+from vgrad.checkpoint import Checkpoint, find
 from vgrad.config import RunConfig, run_id
-from vgrad.diagnose import Profile, describe, summarise
-from vgrad.draw import drawn_init
-from vgrad.errors import ConfigError
-from vgrad.layout import Layout
-from vgrad.parts.datasets import DATASETS, Dataset, load
-from vgrad.parts.losses import LOSSES
-from vgrad.parts.models import Architecture
-from vgrad.registry import Entry
-from vgrad.stack import form
-from vgrad.store import LAYER_COLUMNS, RunWriter
+from vgrad.diagnose import describe
+from vgrad.errors import NoRoomError, StoreError
+from vgrad.job import Job
+from vgrad.log import Log
+from vgrad.minutes import Minutes
+from vgrad.parts.datasets import Dataset, load
+from vgrad.store import RunWriter
+from vgrad.store.disk import writing
 from vgrad.terminal import View
-from vgrad.train import Outcome, Record, Row, train
+from vgrad.train import Outcome, Record, Saved, Watcher, train
 
 VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
-WEIGHT_COPIES = 9  # weights, gradients, a copy, up to three of an optimizer's, three of the probe's
-UNIT_COPIES = 4  # z, h, δ and the probe's room
-UNEVEN = 1.5  # times its even share, from which a class is worth guessing
-DELTA = LAYER_COLUMNS.index("delta_rms")
+AT_ONCE = 8  # runs whose files are begun or ended at once: they mostly wait for the disk
+NEWS = 0.2  # seconds between two words of how far a pack is
+HYDRA = ".hydra"
+
+Document = dict[str, Any]
+Report = Callable[[Any], None]
 
 
-def check(config: RunConfig) -> RunConfig:
-    """See whether a run is possible, before a folder is made for it.
+@dataclass(frozen=True)
+class Pack:
+    """Runs that share a stack.
+
+    Attributes:
+        jobs: the runs, in the order of the stack.
+        written: which of them leave files. The others have theirs already, and only keep the
+            stack as it was: to the last bit a run's numbers may depend on the size of its stack.
+        seconds: what it is expected to take, on one core.
+        label: what it is called before a person.
+    """
+
+    jobs: tuple[Job, ...]
+    written: tuple[bool, ...]
+    seconds: float = 0.0
+    label: str = ""
+
+
+def work(pack: Pack, report: Report, should_stop: Callable[[], bool]) -> list[Document]:
+    """Train and record a pack of a sweep.
+
+    Args:
+        pack: what is to be done; a checkpoint of it is gone on from.
+        report: is given the share that is done, now and then, and each run's document as it ends.
+        should_stop: asked before every update.
 
     Returns:
-        the config with its device and batch size named and its epochs counted in steps.
+        what the run.json of each job that is written holds, and its `path`.
 
     Raises:
-        VgradError: what is in the way: device, data, a loss that does not fit, too small a machine.
+        NoRoomError: the memory does not hold it.
+        StoreError, WriteError: a folder cannot be written; what was recorded before is kept.
     """
-    device = _device(config.device)
-    if config.dtype == "float64" and device == "mps":
-        raise ConfigError("device=mps has no float64; dtype=float32 it has, and device=cpu both.")
-    data = load(config.data.name, config.data.settings)
-    _check_loss(config, data)
-    examples = len(data.train_x)
-    batch = config.batch_size or min(DATASETS[config.data.name].batch_size, examples)
-    if batch > examples:
-        raise ConfigError(
-            f"batch_size={batch} is more than the {examples} training examples "
-            f"of data={config.data.name}."
-        )
-    _check_architecture(config, batch)
-    drawn_init(config)  # is there such a gain?
-    _check_memory(config, data, batch)
-    steps = config.steps
-    if config.epochs is not None:
-        steps = math.ceil(config.epochs * (examples // batch))
-    return replace(config, device=device, batch_size=batch, steps=steps, epochs=None)
+    with _memory_told(pack):
+        for job, written in zip(pack.jobs, pack.written, strict=True):
+            if written:
+                _write_hydra(job)
+        return _carry_out(pack, [], report, should_stop)
 
 
 def execute(
     config: RunConfig, folder: Path, view: View, should_stop: Callable[[], bool]
-) -> dict[str, Any]:
+) -> Document:
     """Train one run, record it in `folder`, and show it.
 
     Args:
@@ -79,215 +89,198 @@ def execute(
         should_stop: asked before every update.
 
     Returns:
-        what run.json holds.
+        what run.json holds, and its `path`.
 
     Raises:
+        NoRoomError: the memory does not hold it.
         StoreError: the folder cannot be written.
         WriteError: the disk failed; what was recorded before is kept.
     """
-    begun = perf_counter()
+    pack = Pack((Job(config, folder, (), {}),), (True,))
+    with _memory_told(pack):
+        return _carry_out(pack, [view], lambda news: None, should_stop)[0]
+
+
+@dataclass
+class _Member:
+    """A run of a pack while it is recorded."""
+
+    job: Job
+    writer: RunWriter
+    minutes: Minutes
+    views: Sequence[View]
+    document: Document | None = None
+
+
+@dataclass
+class _Recorder(Watcher):
+    """Takes what training tells to the members' files and views, and to whoever waits for them."""
+
+    pack: Pack
+    data: Dataset
+    members: Mapping[int, _Member]
+    checkpoint: Checkpoint
+    pool: Executor
+    report: Report
+    asked_to_stop: Callable[[], bool]
+    begun: float = field(default_factory=perf_counter)
+    told: float = 0.0
+    measuring: float = 0.0
+
+    def record(self, record: Record) -> None:
+        if record.run in self.members:
+            self.members[record.run].minutes.take(record)
+
+    def step(self, step: int) -> None:
+        for member in self.members.values():
+            if member.document is None:
+                for view in member.views:
+                    view.step(step)
+        if (now := monotonic()) > self.told + NEWS:
+            self.told = now
+            self.report(step / max(1, self.pack.jobs[0].config.steps))
+
+    def ended(self, outcomes: Mapping[int, Outcome]) -> None:
+        runs = [run for run in outcomes if run in self.members]
+        words = self.pool.map(lambda run: self._finish(run, outcomes[run]), runs)
+        for run, said in zip(runs, words, strict=True):
+            member = self.members[run]
+            assert member.document is not None
+            for view in member.views:
+                view.finish(member.document, said)
+            self.report(member.document)
+
+    def _finish(self, run: int, outcome: Outcome) -> Sequence[str]:
+        """End a run's files, for which it mostly waits on the disk; what is to be said of it."""
+        member, config = self.members[run], self.pack.jobs[run].config
+        summary = member.minutes.summary(config, self.data, outcome)
+        timings = {
+            "total_s": perf_counter() - self.begun,  # of the whole stack
+            "measuring_s": self.measuring,  # likewise, evaluation included
+            "writing_s": member.minutes.seconds,  # of this run
+        }
+        document = member.writer.finish(outcome.status, summary, timings)
+        member.document = {**document, "path": str(member.job.folder)}
+        return describe(config.plain(), summary, member.minutes.first, member.minutes.last)
+
+    def measured(self, seconds: float) -> None:
+        self.measuring += seconds
+
+    def should_stop(self) -> bool:
+        return self.asked_to_stop()
+
+    def wants_state(self, step: int) -> bool:
+        return self.checkpoint.is_due(step)
+
+    def save(self, saved: Saved) -> None:
+        writers = {run: member.writer for run, member in self.members.items()}
+        there = {run: writers[run] for run in saved.runs if run in writers}
+        self.checkpoint.save(saved, there, self.pool)
+
+
+def _carry_out(
+    pack: Pack, views: Sequence[View], report: Report, should_stop: Callable[[], bool]
+) -> list[Document]:
+    config = pack.jobs[0].config
     data = load(config.data.name, config.data.settings)
-    plain = config.plain()
-    with RunWriter(folder, run_id(config), plain, _about(config)) as writer:
-        view.start(plain, folder, config.steps)
-        minutes = _Minutes(writer, view)
-        outcome = train([config], data, minutes.take, view.step, should_stop)[0]
-        summary = _summary(config, data, minutes, outcome)
-        timings = {"total_s": perf_counter() - begun, "recording_s": minutes.seconds}
-        document = writer.finish(outcome.status, summary, timings)
-    view.finish(document, describe(plain, summary, minutes.first, minutes.last))
-    return document
+    ids = [run_id(job.config) for job in pack.jobs]
+    checkpoint = Checkpoint(pack.jobs[0].folder, ids, config.checkpoint_every)
+    start = find(checkpoint, [run for run, written in enumerate(pack.written) if written])
+    with ExitStack() as held:
+        pool = held.enter_context(ThreadPoolExecutor(AT_ONCE))
+        opening = _Opening(pack, ids, checkpoint, views, pool)
+        try:
+            members = opening.members(start, held)
+        except StoreError:
+            if start is None:
+                raise
+            start = None
+            members = opening.members(start, held)
+        recorder = _Recorder(pack, data, members, checkpoint, pool, report, should_stop)
+        train([job.config for job in pack.jobs], data, recorder, start)
+    documents = [member.document for member in members.values() if member.document is not None]
+    if all(document["status"] != "interrupted" for document in documents):
+        checkpoint.remove()
+    return documents
 
 
-def _summary(
-    config: RunConfig, data: Dataset, minutes: _Minutes, outcome: Outcome
-) -> dict[str, Any]:
-    summary = summarise(
-        minutes.first,
-        minutes.last,
-        minutes.rows,
-        config.depth,
-        outcome.status,
-        chance=_chance(data),
-    )
-    init = drawn_init(config)
-    summary |= {"last_step": outcome.updates, "resolved_init": init.name}
-    if config.init.settings.get("gain") == "auto":
-        summary |= {"resolved_gain": init.settings["gain"]}
-    if minutes.rows and minutes.rows[-1]["clipped_updates"] is not None:
-        summary |= {"clipped_updates": minutes.rows[-1]["clipped_updates"]}
-    if outcome.status == "diverged":
-        summary |= {"first_bad_step": outcome.updates, "first_bad_layer": outcome.bad_layer}
-    return summary
+@dataclass(frozen=True)
+class _Opening:
+    """Opens the files of the runs of a pack that are written."""
+
+    pack: Pack
+    ids: Sequence[str]
+    checkpoint: Checkpoint
+    views: Sequence[View]
+    pool: Executor
+
+    def members(self, start: Saved | None, held: ExitStack) -> dict[int, _Member]:
+        """The runs, ready to be recorded, and shown to begin.
+
+        Args:
+            start: where they go on; None begins them anew.
+            held: closes the files.
+
+        Raises:
+            StoreError: a run cannot go on from there, or its folder cannot be written.
+        """
+        runs = [run for run, written in enumerate(self.pack.written) if written]
+        opened = [self.pool.submit(self._writer, run, start) for run in runs]
+        wait(opened)
+        writers = [o.result() for o in opened if o.exception() is None]
+        if len(writers) < len(runs):
+            for writer in writers:
+                writer.leave()
+        members = {}
+        for run, future in zip(runs, opened, strict=True):
+            writer = held.enter_context(future.result())
+            members[run] = self._member(run, writer, start, held)
+        return members
+
+    def _writer(self, run: int, start: Saved | None) -> RunWriter:
+        job = self.pack.jobs[run]
+        about = _about(job.config)
+        if len(self.ids) > 1:
+            about["stack"] = list(self.ids)
+        keep = None if start is None else start.step
+        counts = None if start is None else self.checkpoint.counts.get(run)
+        return RunWriter(job.folder, self.ids[run], job.config.plain(), about, keep, counts)
+
+    def _member(self, run: int, writer: RunWriter, start: Saved | None, held: ExitStack) -> _Member:
+        job = self.pack.jobs[run]
+        views = [*self.views, held.enter_context(Log(job.folder, goes_on=start is not None))]
+        minutes = Minutes(writer, views)
+        for kept in writer.kept:
+            minutes.keep(Record(run, *kept))
+        for view in views:
+            view.start(job.config.plain(), job.folder, job.config.steps)
+        return _Member(job, writer, minutes, views)
 
 
-def _chance(data: Dataset) -> float | None:
-    """The accuracy of guessing: 1 / classes, or of always naming a class that is far more frequent.
+def _write_hydra(job: Job) -> None:
+    """What Hydra leaves of a run that it starts: its config and its overrides, as YAML."""
+    import yaml
 
-    That class is the most frequent one in training, and its share that in the test set.
-    """
-    if data.classes is None:
-        return None
-    share = float((data.test_y == np.bincount(data.train_y).argmax()).mean())
-    even = 1.0 / data.classes
-    return share if share > UNEVEN * even else even
-
-
-class _Minutes:
-    """Passes records on to the files and the view, and keeps of them what the summary needs.
-
-    Attributes:
-        seconds: spent on writing and showing.
-    """
-
-    def __init__(self, writer: RunWriter, view: View) -> None:
-        self.seconds = 0.0
-        self._writer, self._view = writer, view
-        self._first: Record | None = None
-        self._last: Record | None = None
-        self._rows: dict[str, Row] = {}
-
-    @property
-    def first(self) -> Profile | None:
-        """The layers at step 0, None if they were not recorded."""
-        return _profile(self._first)
-
-    @property
-    def last(self) -> Profile | None:
-        """The layers at the last record, None if there is none."""
-        return _profile(self._last)
-
-    @property
-    def rows(self) -> list[Row]:
-        """The first row, the best and the last evaluation, and the last row, each once."""
-        rows = {row["step"]: row for row in self._rows.values()}
-        return sorted(rows.values(), key=lambda row: row["step"] or 0)
-
-    def take(self, record: Record) -> None:
-        """Write one record, show it, and keep it if it counts."""
-        begun = perf_counter()
-        self._writer.record(record.step, record.steps, record.layers, record.absent)
-        self._keep_row({"step": record.step, **record.steps})
-        deltas: Sequence[float] = ()
-        if record.layers is not None:
-            deltas = record.layers[:, DELTA].tolist()
-            self._last = record
-            if record.step == 0:
-                self._first = record
-        self._view.record(record.step, record.steps, deltas)
-        self.seconds += perf_counter() - begun
-
-    def _keep_row(self, row: Row) -> None:
-        """Keep a handful of rows, so that memory does not grow with the steps."""
-        self._rows.setdefault("first", row)
-        self._rows["last"] = row
-        if row["val_loss"] is None:
-            return
-        self._rows["evaluated"] = row
-        best = self._rows.setdefault("best", row)
-        if (row["val_accuracy"] or 0.0) > (best["val_accuracy"] or 0.0):
-            self._rows["best"] = row
+    folder = job.folder / HYDRA
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where it is built
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (("config", dict(job.tree)), ("overrides", list(job.overrides))):
+            text = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True)
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def _profile(record: Record | None) -> Profile | None:
-    if record is None or record.layers is None or record.absent is None:
-        return None
-    values = record.layers.astype(object)
-    values[record.absent] = None
-    return {name: values[:, index].tolist() for index, name in enumerate(LAYER_COLUMNS)}
-
-
-def _device(wanted: str) -> str:
-    """The device to train on, `auto` being the fastest that is there."""
-    there = ["cpu"]
-    if torch.backends.mps.is_available():
-        there.insert(0, "mps")
-    if count := torch.cuda.device_count():
-        there = ["cuda", *(f"cuda:{index}" for index in range(count)), *there]
-    if wanted == "auto":
-        return there[0]
-    if wanted not in there:
-        raise ConfigError(f"device={wanted} is not there. This machine has: {', '.join(there)}.")
-    return wanted
-
-
-def _check_loss(config: RunConfig, data: Dataset) -> None:
-    """Refuse a loss that the task or the targets do not go with, and name those that they do."""
-    entry, name = LOSSES[config.loss.name], config.data.name
-    if _fits(entry, data):
-        return
-    why = f"loss={entry.name} does not fit data={name}, a {data.task} task."
-    if data.task in entry.tasks:
-        targets = np.concatenate([data.train_y, data.test_y])
-        why = (
-            f"loss={entry.name} does not fit data={name}: it needs targets {entry.domain.words}, "
-            f"and these reach from {targets.min()!s} to {targets.max()!s}."
-        )
-    fitting = [f"loss={other.name}" for other in LOSSES.values() if _fits(other, data)]
-    raise ConfigError(f"{why} What fits: {', '.join(fitting)}.")
-
-
-def _fits(loss: Entry, data: Dataset) -> bool:
-    """Whether a loss is for such a task and defined for every target; one-hot ones always do."""
-    if data.task not in loss.tasks:
-        return False
-    if data.task == "classification" or loss.domain is None:
-        return True
-    return bool(loss.domain.holds(data.train_y) and loss.domain.holds(data.test_y))
-
-
-def _check_architecture(config: RunConfig, batch: int) -> None:
-    """Refuse remedies that this depth or this batch has no room for."""
-    plan = Architecture.of(config.model.name, config.model.settings)
-    if plan.aux_heads and plan.aux_heads >= config.depth:
-        raise ConfigError(
-            f"model.aux_heads={plan.aux_heads} needs depth={plan.aux_heads + 1} or more: a head "
-            f"reads a hidden layer below the last. Here depth={config.depth}."
-        )
-    if plan.norm == "batch" and batch == 1:
-        raise ConfigError(
-            "model.norm=batch needs a batch_size of 2 or more: one example has no variance. "
-            "model.norm=layer and model.norm=rms take any."
-        )
-
-
-def _check_memory(config: RunConfig, data: Dataset, batch: int) -> None:
-    """Refuse what this machine's memory cannot hold, rather than let it be killed."""
-    pieces, copies = form(config)
-    plan = Architecture.of(config.model.name, config.model.settings)
-    sizes = (data.input_dim, config.width, config.depth, data.output_dim)
-    weights = Layout(1, *sizes, plan, pieces, copies).size
-    widest = config.width * max(pieces, copies)
-    units = batch * (config.depth * widest + data.input_dim + data.output_dim)
-    copies = UNIT_COPIES + _copies_of_remedies(plan)
-    bytes_each = 8 if config.dtype == "float64" else 4
-    needed = (WEIGHT_COPIES * weights + copies * units) * bytes_each
-    has = _memory(config.device)
-    if needed > has:
-        raise ConfigError(
-            f"depth={config.depth} width={config.width} batch_size={batch} needs some "
-            f"{needed / 2**30:,.0f} GiB of memory; this machine has {has / 2**30:,.0f} GiB."
-        )
-
-
-def _copies_of_remedies(plan: Architecture) -> int:
-    """How many more numbers a unit takes in memory with what stands between the layers."""
-    kind = plan.shortcut.kind
-    return (
-        4 * (plan.norm != "none")  # its input, its error and what it keeps
-        + 2 * (plan.dropout > 0)  # a mask, and what it leaves
-        + 3 * (plan.alpha_dropout > 0)
-        + 1 * (kind != "none")
-        + 2 * (kind == "highway")
-        + 2 * (plan.bottleneck > 0)
-    )
-
-
-def _memory(device: str) -> int:
-    """Bytes of the device's memory; of the machine's where that is not known."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+@contextmanager
+def _memory_told(pack: Pack) -> Iterator[None]:
+    """Turns what torch says where memory is short into an error of its own."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise NoRoomError(len(pack.jobs)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise NoRoomError(len(pack.jobs)) from error
 
 
 def _about(config: RunConfig) -> dict[str, Any]:

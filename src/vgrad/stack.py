@@ -7,6 +7,7 @@ pre-activations z, the activations h and the error signals δ = ∂ℓ/∂z are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ from torch import Generator, Tensor
 from vgrad.config import Choice, RunConfig
 from vgrad.draw import NOISE, Draw, generator, rescale
 from vgrad.evaluation import evaluate
-from vgrad.layout import PENALISED, Layout
+from vgrad.layout import PENALISED, WEIGHTS, Layout
 from vgrad.net import Call, Net
 from vgrad.nonlinearity import Nonlinearity, differentiate
 from vgrad.norm import Statistics
@@ -27,7 +28,8 @@ from vgrad.parts.activations import ACTIVATIONS, size_of
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.parts.models import Architecture
-from vgrad.walk import Noise, Pass
+from vgrad.state import State, of_generators, of_parameters, to_generators, to_parameters
+from vgrad.walk import Noise, Pass, UpdateOf, Walk
 
 _SELU = ACTIVATIONS["selu"].settings
 SELU_FLOOR = -_SELU["scale"] * _SELU["alpha"]  # −λα, what alpha-dropout sets to
@@ -67,6 +69,7 @@ class Stack:
         configs: one per run; runs that share an activation or a loss should be neighbours.
         input_dim: features of an example.
         output_dim: C.
+        drawn: whether the parameters are drawn; without, they are for `load` to set.
 
     Attributes:
         layout: the sizes of it all.
@@ -80,7 +83,14 @@ class Stack:
         noise: what is drawn anew for every step.
     """
 
-    def __init__(self, configs: Sequence[RunConfig], input_dim: int, output_dim: int) -> None:
+    def __init__(
+        self,
+        configs: Sequence[RunConfig],
+        input_dim: int,
+        output_dim: int,
+        *,
+        drawn: bool = True,
+    ) -> None:
         first = configs[0]
         self.configs = configs
         self.device = torch.device(first.device)
@@ -105,7 +115,8 @@ class Stack:
         self.loss_spans = spans([c.loss for c in configs])
         self.parameters = self.layout.view(self._empty(self.layout.size))
         self.gradients = self.layout.view(self._empty(self.layout.size).zero_())
-        self._draw()
+        if drawn:
+            self._draw()
         assert first.batch_size is not None, "the config is not resolved"
         self._make_room(first.batch_size)
 
@@ -127,17 +138,32 @@ class Stack:
         self._net = Net(
             self.layout, self.parameters, self.gradients, self.nonlinearities, self._running
         )
-        there = Pass(self._net, self.inputs, self.noise)
+        self._pass = there = Pass(self._net, self.inputs, self.noise)
         self.acts, self.preacts, self.deltas = there.acts, there.preacts, there.deltas
         self.outputs, self.output_deltas = there.outputs, there.output_deltas
         self._norms = there.norms
         self._kept = there.walk(keep=True)
-        in_place = self.layout.pieces == self.layout.copies == 1
-        in_place = in_place and not any(phi.needs_z for phi in self.nonlinearities)
-        self._lean = there.walk(keep=False) if in_place else self._kept
+        self._lean = there.walk(keep=False) if self._in_place else self._kept
         self._errors = list(self._error_calls(there))
         self._penalties = list(self._penalty_calls())
         self._draws = [generator(config.seed, NOISE) for config in self.configs]
+
+    @property
+    def _in_place(self) -> bool:
+        """Whether h may overwrite z."""
+        one_each = self.layout.pieces == self.layout.copies == 1
+        return one_each and not any(phi.needs_z for phi in self.nonlinearities)
+
+    @property
+    def trains_weights_alone(self) -> bool:
+        """Whether nothing but weights and biases is learned, and by the loss alone."""
+        plain = {*WEIGHTS, "hidden_bias", "last_bias"}
+        blocks = {name for name, shape in self.layout.blocks.items() if math.prod(shape)}
+        return blocks <= plain and not self._penalties
+
+    def streamed(self, update: UpdateOf) -> Walk:
+        """A walk that updates each layer on the way back, `walk` says how; keeps no gradients."""
+        return self._pass.walk(keep=not self._in_place, update=update)
 
     def _noise(self, batch: int) -> Noise:
         """Room for the random numbers of a step, where there are any."""
@@ -258,6 +284,23 @@ class Stack:
             call()
         for call in self._penalties:
             call()
+
+    def state(self) -> State:
+        """All that changes while the runs train."""
+        state = dict(of_parameters("parameters", self.parameters))
+        state["noise"] = of_generators(self._draws)
+        for layer, running in enumerate(self._running):
+            state[f"running.{layer}.mean"] = running.mean.clone()
+            state[f"running.{layer}.variance"] = running.variance.clone()
+        return state
+
+    def load(self, state: State) -> None:
+        """Go on from a state of runs with these configs."""
+        to_parameters(state, "parameters", self.parameters)
+        to_generators(state["noise"], self._draws)
+        for layer, running in enumerate(self._running):
+            running.mean.copy_(state[f"running.{layer}.mean"])
+            running.variance.copy_(state[f"running.{layer}.variance"])
 
     def remember(self) -> None:
         """Let the batch of the last `forward` count in batch norm's running statistics."""

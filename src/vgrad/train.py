@@ -1,37 +1,33 @@
-"""The training loop over a stack: batches, the step, the records, and where a run diverges."""
+"""The training loop over a stack: its records, where a run diverges, and where one could go on.
+
+As a rule a step is not checked on its own: reading one number back makes the device wait, and
+summing up all gradients takes a tenth of a step. Every `GUARD` steps the loop looks whether all is
+finite and keeps a copy of the state. Where something is not, it goes back to the last copy and
+checks each step from there. The steps are the same ones, so a run diverges at the step at which
+it would have, were each step checked; and a record is only given out once all before it is known
+to be sound.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from vgrad.config import RunConfig
-from vgrad.draw import BATCHES, EXAMPLES, generator
 from vgrad.parts.datasets import Dataset
-from vgrad.probe import Probe
-from vgrad.stack import Stack
+from vgrad.parts.optimizers import OPTIMIZERS
+from vgrad.state import State, selected
 from vgrad.store import LAYER_COLUMNS
-from vgrad.update import Update
+from vgrad.training import GRADIENT, Floats, Mask, Row, Training
 
-DENSE = 10  # the first steps, each of which is recorded by default
-RECORDS = 50  # about how many records a run leaves by default
-EVALUATIONS = 20  # about how many times it is evaluated by default
-EVALUATED = 1_000  # examples that are evaluated at a time
-SETTLED_ON = 256  # examples that a layer-sequential init scales its weights by
-
+GUARD = 32  # steps after which all is looked at and copied
 WORTH_SHARING = 500_000  # multiplications of a layer's product, from which a second thread helps
-GRADIENT = LAYER_COLUMNS.index("weight_grad_norm")
-
-Row = dict[str, float | None]  # the columns of `steps.parquet`; None is null
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Record:
     """What one run leaves of one step.
 
     Attributes:
-        run: its place in the stack.
+        run: its place among the configs that `train` was given.
         step: updates made before.
         steps: its row of `steps.parquet`.
         layers: [L + 1, columns] in the order of `LAYER_COLUMNS`, or None where only evaluated.
@@ -49,8 +45,8 @@ class Record:
     run: int
     step: int
     steps: Row
-    layers: npt.NDArray[np.float64] | None
-    absent: npt.NDArray[np.bool_] | None
+    layers: Floats | None
+    absent: Mask | None
 
 
 @dataclass(frozen=True)
@@ -68,202 +64,219 @@ class Outcome:
     bad_layer: int | None = None
 
 
-def default_cadence(steps: int, dense: int, count: int) -> set[int]:
-    """Steps 0 … dense, then growing gaps up to the last: about `count` in all."""
-    start = min(dense, steps)
-    sparse = np.geomspace(start + 1, steps + 1, max(2, count - start)) - 1
-    return {*range(start + 1), *(int(s) for s in sparse.round()), steps}
+@dataclass(frozen=True)
+class Saved:
+    """Where runs can go on from.
 
-
-def cadence(steps: int, every: int | None, dense: int, count: int) -> Collection[int]:
-    """The steps that are recorded beside the last: each `every`-th, none for 0."""
-    if every is None:
-        return default_cadence(steps, dense, count)
-    return range(0, steps + 1, every) if every else ()
-
-
-def orders(configs: Sequence[RunConfig], examples: int) -> Iterator[Tensor]:
-    """Batches of example numbers, [R, B], without end: each run in its own random order.
-
-    An epoch is one permutation of all examples, cut into batches; what is left over is dropped.
+    Attributes:
+        step: updates made before.
+        runs: their places among the configs; the others have diverged.
+        state: their state, all of it finite.
     """
-    batch = configs[0].batch_size
-    assert batch is not None, "the config is not resolved"
-    generators = [generator(config.seed, BATCHES) for config in configs]
-    while True:
-        epoch = torch.stack([torch.randperm(examples, generator=g) for g in generators])
-        for start in range(0, examples - batch + 1, batch):
-            yield epoch[:, start : start + batch]
+
+    step: int
+    runs: tuple[int, ...]
+    state: State
 
 
-class Training:
-    """R runs in training, from the first weights to the last record."""
+class Watcher:
+    """What `train` tells and asks while it trains; this one takes no interest in anything."""
 
-    def __init__(self, configs: Sequence[RunConfig], data: Dataset) -> None:
-        first = configs[0]
-        self.stack = Stack(configs, data.input_dim, data.output_dim)
-        self.steps = first.steps
-        self.outcomes: dict[int, Outcome] = {}
-        self._update = Update(self.stack)
-        self._probe = Probe(self.stack)
-        self._classes = data.classes
-        self._inputs, self._targets = self._tensors(data.train_x, data.train_y)
-        self._test = self._tensors(data.test_x, data.test_y)
-        self._orders = orders(configs, len(data.train_x))
-        if self.stack.needs_settling:
-            self.stack.settle(self._samples())
-        self._probed = cadence(first.steps, first.probe_every, DENSE, RECORDS)
-        self._evaluated = cadence(first.steps, first.eval_every, 0, EVALUATIONS)
-        default = default_cadence(first.steps, DENSE, RECORDS)
-        self._rows = (default, self._probed, self._evaluated)
+    def record(self, record: Record) -> None:
+        """Take a record as it is made."""
 
-    def _tensors(
-        self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]
-    ) -> tuple[Tensor, Tensor]:
-        """Inputs [N, D] and targets [N, C] on the device; classes become one-hot."""
-        to = partial(torch.tensor, dtype=self.stack.dtype, device=self.stack.device)
-        if self._classes is not None:
-            targets = np.eye(self._classes, dtype=np.float32)[targets]
-        return to(inputs), to(targets)
+    def step(self, step: int) -> None:
+        """Hear at every step how many updates have been made."""
 
-    def _samples(self) -> Tensor:
-        """Each run's own draw of training examples, [R, N, D], that its weights are settled on."""
-        configs, count = self.stack.configs, min(SETTLED_ON, len(self._inputs))
-        draws = [generator(config.seed, EXAMPLES) for config in configs]
-        picked = [torch.randperm(len(self._inputs), generator=g)[:count] for g in draws]
-        return self._inputs[torch.stack(picked).to(self.stack.device)]
+    def ended(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Hear which runs have come to their end, after their last records."""
 
-    def run(
+    def measured(self, seconds: float) -> None:
+        """Hear how long it took to measure the records of a step, those of all runs."""
+
+    def should_stop(self) -> bool:
+        """Say before an update whether to stop; the runs still leave a last record."""
+        return False
+
+    def wants_state(self, step: int) -> bool:
+        """Say at every step whether the state before it is to be saved."""
+        return False
+
+    def save(self, saved: Saved) -> None:
+        """Take the state, when it was wanted and when the runs are stopped."""
+
+
+class Course:
+    """The way of some runs through their steps.
+
+    Args:
+        configs, data, watcher, start: as for `train`.
+
+    Attributes:
+        training: the runs that are still in it.
+    """
+
+    @torch.no_grad()
+    def __init__(
         self,
-        on_record: Callable[[Record], None],
-        on_step: Callable[[int], None],
-        should_stop: Callable[[], bool],
+        configs: Sequence[RunConfig],
+        data: Dataset,
+        watcher: Watcher,
+        start: Saved | None = None,
     ) -> None:
-        """Train to the end, to the last divergence, or until asked to stop."""
-        for step in range(self.steps + 1):
-            stopping = step < self.steps and should_stop()
-            last = stopping or step == self.steps
-            self._load_batch()
-            for record in self._step(step, last=last):
-                on_record(record)
-            on_step(step)
-            if last or len(self.outcomes) == self.stack.layout.runs:
-                self._end("interrupted" if stopping else "completed", step)
+        self._configs, self._data, self._watcher = configs, data, watcher
+        self._runs = list(range(len(configs))) if start is None else list(start.runs)
+        self._step = 0 if start is None else start.step
+        state = None if start is None else start.state
+        self.training = Training([configs[run] for run in self._runs], data, state)
+        self._gone: set[int] = set()  # places in the stack of runs that have diverged
+        self._told = self._step - 1  # the last step whose records were given out
+        # Each step before this one is checked.
+        self._wary: float = 0 if all(map(_tells, configs)) else math.inf
+        self._caught = False  # whether a run has diverged since the loop went back
+        self._saved = self._copy()
+
+    @torch.no_grad()
+    def run(self) -> None:
+        """Go through all steps, to the end, to the last divergence, or until asked to stop."""
+        steps = self.training.steps
+        while self._runs:
+            step = self._step
+            stopping = self._told < step < steps and self._watcher.should_stop()
+            if not self._take_care(step, stopping=stopping):
+                continue
+            last = stopping or step == steps
+            if not self._take_step(step, last=last):
+                continue
+            self._told = max(self._told, step)
+            self._watcher.step(step)
+            if last or len(self._gone) == len(self._runs):
+                status = "interrupted" if stopping else "completed"
+                left = [run for place, run in enumerate(self._runs) if place not in self._gone]
+                self._watcher.ended({run: Outcome(status, step) for run in left})
                 return
+            self._step = step + 1
 
-    def _end(self, status: str, step: int) -> None:
-        for run in range(self.stack.layout.runs):
-            self.outcomes.setdefault(run, Outcome(status, step))
+    def _copy(self) -> Saved:
+        return Saved(self._step, tuple(self._runs), self.training.state())
 
-    def _load_batch(self) -> None:
-        order = next(self._orders).flatten().to(self.stack.device)
-        torch.index_select(self._inputs, 0, order, out=self.stack.inputs.flatten(0, 1))
-        torch.index_select(self._targets, 0, order, out=self.stack.targets.flatten(0, 1))
+    def _take_care(self, step: int, *, stopping: bool) -> bool:
+        """Keep a copy of the state where one is due; False if that led back to an earlier one."""
+        wanted = stopping or (step > self._saved.step and self._watcher.wants_state(step))
+        if not (wanted or self._gone or step >= self._saved.step + GUARD):
+            return True
+        if self._gone:  # the others have just been checked
+            self._drop()
+        elif step >= self._wary and self.training.has_strayed():
+            self._go_back(step)
+            return False
+        elif step > self._saved.step:
+            self._saved = self._copy()
+        if wanted:
+            self._watcher.save(self._saved)
+        return True
 
-    def _step(self, step: int, *, last: bool) -> Iterator[Record]:
-        """One forward and backward pass, its update unless it is the last, and its records."""
-        stack, recorded = self.stack, last or any(step in rows for rows in self._rows)
-        probed = bool(self._probed) and (last or step in self._probed)
-        stack.refresh()
-        self._pass(keep=probed)
-        if not math.isfinite(float(stack.gradients.flat.sum() + stack.outputs.sum())):
-            yield from self._drop_diverged(step)
-            self._pass(keep=probed)
-        rows = self._rows_of(step, last=last) if recorded else []
+    def _go_back(self, step: int) -> None:
+        """Go through the steps since the last copy again, and check each."""
+        self._wary, self._caught = step + 1, False
+        self.training.load(self._saved.state)
+        self._step = self._saved.step
+
+    def _drop(self) -> None:
+        """Go on without the runs that have diverged, in a smaller stack."""
+        left = [place for place in range(len(self._runs)) if place not in self._gone]
+        state = selected(self.training.state(), left)
+        self._runs = [self._runs[place] for place in left]
+        del self.training  # make room
+        self.training = Training([self._configs[r] for r in self._runs], self._data, state)
+        self._gone = set()
+        self._saved = Saved(self._step, tuple(self._runs), state)
+
+    def _take_step(self, step: int, *, last: bool) -> bool:
+        """One step and its records; False if it led back to an earlier one."""
+        training = self.training
+        recorded = last or training.is_recorded(step)
+        probed = training.is_probed(step, last=last)
+        wary = step < self._wary
+        training.load_batch()
+        if not (recorded or wary):
+            training.advance(step)
+            return True
+        training.go_through(keep=probed)
+        if not self._is_sound(wary=wary):
+            if not wary and step > self._saved.step:
+                self._go_back(step)
+                return False
+            self._end_diverged(step)
+            training.go_through(keep=probed)
+        if wary and step + 1 == self._wary and not self._caught:
+            self._wary = math.inf  # what is not finite is harmless, but would be found again
+        begun = perf_counter()
+        rows = training.rows(step, last=last) if recorded else []
         if probed:
-            self._probe.look()
+            training.look()
+        measuring = perf_counter() - begun
         if not last:
-            stack.remember()
-            self._update(step + 1)
-            if self.outcomes:  # what their optimizers remember may not be finite
-                stack.silence([*self.outcomes])
-        if recorded:
-            yield from self._records(step, rows, probed=probed, last=last)
+            training.update(step)
+            if self._gone:  # what their optimizers remember may not be finite
+                training.stack.silence([*self._gone])
+        if recorded and step > self._told:
+            begun = perf_counter()
+            records = self._records(step, rows, probed=probed, last=last)
+            self._watcher.measured(measuring + perf_counter() - begun)
+            for record in records:
+                self._watcher.record(record)
+        return True
 
-    def _pass(self, *, keep: bool) -> None:
-        """The batch → every gradient."""
-        self.stack.forward(keep=keep)
-        self.stack.output_error()
-        self.stack.backward(kept=keep)
+    def _is_sound(self, *, wary: bool) -> bool:
+        return self.training.passes() and (wary or not self.training.has_strayed())
 
-    def _records(self, step: int, rows: list[Row], *, probed: bool, last: bool) -> Iterator[Record]:
+    def _records(self, step: int, rows: list[Row], *, probed: bool, last: bool) -> list[Record]:
         """The records of the runs that are still in training."""
+        found = []
         if probed:
-            layers, absent = self._probe.read(updated=not last, first=step == 0)
+            layers, absent = self.training.measure(step, updated=not last)
             norms = np.linalg.norm(layers[:, :, GRADIENT], axis=1)
         else:
-            norms = self._probe.gradient_norms()
-        for run, row in enumerate(rows):
-            row["grad_norm"] = float(norms[run])
-            if run in self.outcomes:
+            norms = self.training.gradient_norms()
+        for place, row in enumerate(rows):
+            row["grad_norm"] = float(norms[place])
+            if place in self._gone:
                 continue
-            measured = (layers[run], absent[run]) if probed else (None, None)
-            yield Record(run, step, row, *measured)
+            measured = (layers[place], absent[place]) if probed else (None, None)
+            found.append(Record(self._runs[place], step, row, *measured))
+        return found
 
-    def _drop_diverged(self, step: int) -> Iterator[Record]:
-        """The last records of the runs whose gradient is no longer finite."""
-        stack = self.stack
-        sums = torch.stack([block.sum((0, 2, 3)) for block in stack.gradients.blocks]).sum(0)
-        sums += stack.outputs.sum((1, 2))  # of a bounded loss gradients stay finite
-        finite = sums.isfinite().tolist()
-        diverged = [run for run, ok in enumerate(finite) if not ok and run not in self.outcomes]
-        self._pass(keep=True)
-        rows = self._rows_of(step, last=True)
-        self._probe.look()
-        layers, absent = self._probe.read(updated=False, first=step == 0)
-        for run in diverged:
-            rows[run]["grad_norm"] = float(np.linalg.norm(layers[run, :, GRADIENT]))
-            self.outcomes[run] = Outcome("diverged", step, first_bad_layer(layers[run]))
-            if self._probed:
-                yield Record(run, step, rows[run], layers[run], absent[run])
-            else:
-                yield Record(run, step, rows[run], None, None)
-        stack.silence(diverged)
-
-    def _rows_of(self, step: int, *, last: bool) -> list[Row]:
-        """A row of `steps.parquet` per run, of the state before the update."""
-        stack = self.stack
-        losses, accuracies = self._score(stack.outputs, stack.targets)
-        coming = min(step + 1, max(self.steps, 1))
-        columns = {
-            "train_loss": losses,
-            "train_accuracy": accuracies,
-            "val_loss": [None] * len(losses),
-            "val_accuracy": [None] * len(losses),
-            "lr": self._update.rates(coming),
-            "clipped_updates": self._update.clipped,
-            "grad_noise": self._update.noise_std(coming),
-        }
-        rows: list[Row] = [
-            dict(zip(columns, values, strict=True))
-            for values in zip(*columns.values(), strict=True)
-        ]
-        if self._evaluated and (last or step in self._evaluated):
-            for row, scores in zip(rows, self._evaluate(), strict=True):
-                row.update(scores)
-        return rows
-
-    def _score(self, outputs: Tensor, targets: Tensor) -> tuple[list[float], list[float | None]]:
-        """Mean loss and share of right answers, of each run."""
-        losses = self.stack.losses(outputs, targets).cpu().mean(1, dtype=torch.float64).tolist()
-        if self._classes is None:
-            return losses, [None] * len(losses)
-        guessed = outputs.argmax(-1, keepdim=True)
-        right = targets.expand_as(outputs).gather(-1, guessed)  # of the one-hot targets: 0 or 1
-        return losses, right.cpu().mean((1, 2), dtype=torch.float64).tolist()
-
-    def _evaluate(self) -> list[Row]:
-        """Loss and accuracy on the whole test set, a row per run."""
-        inputs, targets = self._test
-        outputs = torch.cat([self.stack.predict(x) for x in torch.split(inputs, EVALUATED)], 1)
-        losses, accuracies = self._score(outputs, targets)
-        return [
-            {"val_loss": loss, "val_accuracy": accuracy}
-            for loss, accuracy in zip(losses, accuracies, strict=True)
-        ]
+    def _end_diverged(self, step: int) -> None:
+        """The last records of the runs that are no longer finite; their numbers become 0."""
+        training = self.training
+        diverged = [place for place in training.strays() if place not in self._gone]
+        training.go_through(keep=True)
+        rows = training.rows(step, last=True)
+        training.look()
+        layers, absent = training.measure(step, updated=False)
+        outcomes = {}
+        for place in diverged:
+            rows[place]["grad_norm"] = float(np.linalg.norm(layers[place, :, GRADIENT]))
+            probed = training.is_probed(step, last=True)
+            measured = (layers[place], absent[place]) if probed else (None, None)
+            self._watcher.record(Record(self._runs[place], step, rows[place], *measured))
+            bad = first_bad_layer(layers[place])
+            outcomes[self._runs[place]] = Outcome("diverged", step, bad)
+        self._watcher.ended(outcomes)
+        self._gone.update(diverged)
+        self._caught = True
+        training.stack.silence(diverged)
 
 
-def first_bad_layer(layers: npt.NDArray[np.float64]) -> int | None:
+def _tells(config: RunConfig) -> bool:
+    """Whether a gradient that is not finite leaves a trace that is still there steps later."""
+    settings = config.optimizer.settings
+    clips = settings["clip_norm"] or settings["clip_value"]
+    return bool(OPTIMIZERS[config.optimizer.name].tells) and not clips
+
+
+def first_bad_layer(layers: Floats) -> int | None:
     """Where numbers first ceased to be finite: on the way forward, else on the way back."""
     signal = ~np.isfinite(layers[:, LAYER_COLUMNS.index("preact_ms")])
     if signal.any():
@@ -284,27 +297,16 @@ def _threads(runs: int, config: RunConfig) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@torch.no_grad()
 def train(
-    configs: Sequence[RunConfig],
-    data: Dataset,
-    on_record: Callable[[Record], None],
-    on_step: Callable[[int], None] = lambda step: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> list[Outcome]:
+    configs: Sequence[RunConfig], data: Dataset, watcher: Watcher, start: Saved | None = None
+) -> None:
     """Train R runs as one stack.
 
     Args:
         configs: one per run; they share data, depth, width, batch size, steps and architecture.
         data: what they train on.
-        on_record: is given each record as it is made.
-        on_step: is told the number of updates made so far, at every step.
-        should_stop: asked before every update; a run that is stopped still leaves a last record.
-
-    Returns:
-        how each run ended, in the order of `configs`.
+        watcher: is told of records and ends, and asked whether to stop and to save.
+        start: where to go on from; by default from the first weights.
     """
     with _threads(len(configs), configs[0]):
-        training = Training(configs, data)
-        training.run(on_record, on_step, should_stop)
-    return [training.outcomes[run] for run in range(len(configs))]
+        Course(configs, data, watcher, start).run()

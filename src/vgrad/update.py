@@ -8,16 +8,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from vgrad.clip import clip_norm, clip_value
 from vgrad.config import Choice
 from vgrad.draw import GRADIENT_NOISE, generator
 from vgrad.layout import Parameters
+from vgrad.net import Call
 from vgrad.noise import AnnealedNoise
 from vgrad.parts import schedules
 from vgrad.parts.optimizers import GRADIENT_SETTINGS, OPTIMIZERS
 from vgrad.stack import Stack, stretches
+from vgrad.state import State, of_generators, of_parameters, to_generators, to_parameters
 
 Piece = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # parameters, their gradients, their state
 
@@ -29,12 +31,14 @@ class _Group:
     Attributes:
         apply: their optimizer, with its settings but for the lr.
         one_rate: whether they have one lr throughout.
+        state: the names of what it remembers.
         pieces: what one call of it works on.
     """
 
     apply: Callable[..., None]
     runs: slice
     one_rate: bool
+    state: Sequence[str]
     pieces: Sequence[Piece]
 
 
@@ -68,6 +72,7 @@ class Update:
         choices = [config.optimizer for config in stack.configs]
         self._settings = [choice.settings for choice in choices]
         self._updates = stack.configs[0].steps
+        self._layout, self._parameters = stack.layout, stack.parameters
         self._device = stack.device
         self._measured = self._gradients = stack.gradients
         if any(s["clip_norm"] or s["clip_value"] or s["noise"] for s in self._settings):
@@ -89,7 +94,7 @@ class Update:
         state = {name: self._state[name] for name in entry.state}
         apply = partial(entry.function, **_without_rate(choice))
         piece = (stack.parameters.flat, self._gradients.flat, state)
-        return _Group(apply, slice(0, stack.layout.runs), True, [piece])
+        return _Group(apply, slice(0, stack.layout.runs), True, entry.state, [piece])
 
     def _by_run(self, stack: Stack, choices: Sequence[Choice]) -> Iterator[_Group]:
         states = {name: stack.layout.view(flat).blocks for name, flat in self._state.items()}
@@ -104,7 +109,8 @@ class Update:
                 for i, (param, gradient) in enumerate(pairs)
                 if param.numel()
             ]
-            yield _Group(partial(entry.function, **settings), runs, one_rate, pieces)
+            apply = partial(entry.function, **settings)
+            yield _Group(apply, runs, one_rate, entry.state, pieces)
 
     def __call__(self, step: int) -> None:
         """Make update number `step`, counted from 1."""
@@ -117,6 +123,69 @@ class Update:
         for group, lr in zip(self._groups, self._constant or self._lr(step), strict=True):
             for param, gradient, state in group.pieces:
                 group.apply(param, gradient, state, step, lr=lr)
+
+    @property
+    def is_streamable(self) -> bool:
+        """Whether a gradient may be used up as soon as it is known."""
+        return self._gradients is self._measured
+
+    def of(self, block: str, layers: slice, gradient: Tensor) -> Iterator[Call]:
+        """The calls that update some layers of a block; `begin` says of which update they are.
+
+        Args:
+            block: its name in the layout.
+            layers: which of it.
+            gradient: [K, R, rows, columns].
+        """
+        param = self._parameters.named[block][layers]
+        states = {
+            name: self._layout.view(flat).named[block][layers] for name, flat in self._state.items()
+        }
+        for number, group in enumerate(self._groups):
+            runs = group.runs
+            state = {name: states[name][:, runs] for name in group.state}
+            yield partial(self._apply, number, param[:, runs], gradient[:, runs], state)
+
+    def begin(self, step: int) -> None:
+        """Say that the calls of `of` are of update number `step`, counted from 1."""
+        self._step, self._rates = step, self._constant or self._lr(step)
+
+    def _apply(
+        self, number: int, param: Tensor, gradient: Tensor, state: Mapping[str, Tensor]
+    ) -> None:
+        self._groups[number].apply(param, gradient, state, self._step, lr=self._rates[number])
+
+    def state(self) -> State:
+        """What the optimizers remember, and how often each run's gradient was clipped."""
+        state: State = {}
+        for name, flat in self._state.items():
+            state |= of_parameters(f"optimizer.{name}", self._layout.view(flat))
+        counts = torch.zeros(len(self._settings), dtype=torch.int64)
+        for clip in self._clips:
+            counts[clip.runs] = clip.counts.cpu()
+        state["clipped"] = counts
+        idle = Generator()
+        draws = [self._noises[run].generator if run in self._noises else idle for run in self._runs]
+        state["gradient_noise"] = of_generators(draws)
+        return state
+
+    def load(self, state: State) -> None:
+        """Go on from a state of runs with these settings."""
+        for name, flat in self._state.items():
+            to_parameters(state, f"optimizer.{name}", self._layout.view(flat))
+        for clip in self._clips:
+            clip.counts.copy_(state["clipped"][clip.runs])
+        for run, noise in self._noises.items():
+            to_generators(state["gradient_noise"][run : run + 1], [noise.generator])
+
+    @property
+    def remembered(self) -> Tensor | float:
+        """The sum of all that the optimizers remember: finite unless something in it is not."""
+        return sum((flat.sum() for flat in self._state.values()), 0.0)
+
+    @property
+    def _runs(self) -> range:
+        return range(len(self._settings))
 
     def _lr(self, step: int) -> list[float | Tensor]:
         """The learning rate of each group: one number, or a tensor [R, 1, 1]."""
@@ -135,10 +204,7 @@ class Update:
 
     def noise_std(self, step: int) -> list[float | None]:
         """The deviation of the noise in update number `step`; None for a run without."""
-        return [
-            self._noises[run].std(step) if run in self._noises else None
-            for run in range(len(self._settings))
-        ]
+        return [self._noises[run].std(step) if run in self._noises else None for run in self._runs]
 
     @property
     def clipped(self) -> list[int | None]:

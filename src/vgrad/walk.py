@@ -7,7 +7,7 @@ a stage gave to the one above; it is passed down in one tensor that every stage 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,8 @@ from vgrad.layout import FACTORS, WEIGHTS, Layout
 from vgrad.net import Call, Net, affine, scaling
 from vgrad.nonlinearity import Nonlinearity, differentiate
 from vgrad.norm import Norm
+
+UpdateOf = Callable[[str, slice, Tensor], Iterable[Call]]  # block, layers, gradient → calls
 
 
 class Room:
@@ -110,11 +112,20 @@ class Pass:
         ]
         self.norms: dict[int, Norm] = {}
         self._out: list[Tensor] = []  # what each hidden layer gives to the next
+        self._update: UpdateOf | None = None
 
-    def walk(self, *, keep: bool) -> Walk:
-        """Prepare the calls; z shares its memory with h unless `keep` is set."""
+    def walk(self, *, keep: bool, update: UpdateOf | None = None) -> Walk:
+        """Prepare the calls.
+
+        Args:
+            keep: without it, z shares its memory with h.
+            update: makes the calls that update a layer's part of a block from its gradient. With
+                it the way back updates each layer as soon as nothing reads it any more: δ and
+                the gradients stay in the cache, and are of one layer only. It is for nets that
+                train weights and biases alone.
+        """
         walk = Walk()
-        self._out = []
+        self._out, self._update = [], update
         x, stages = self._inputs, []
         for layer in range(self._net.layout.depth):
             chain = list(self._hidden(layer, x, keep=keep))
@@ -125,14 +136,15 @@ class Pass:
         walk.forward += last.forward
         for chain in reversed([*stages, [last]]):
             walk.backward += [call for stage in reversed(chain) for call in stage.backward]
-        walk.backward += [*self._weight_gradients(), *self._other_gradients()]
+        if update is None:
+            walk.backward += [*self._weight_gradients(), *self._other_gradients()]
         return walk
 
     def _hidden(self, layer: int, x: Tensor, *, keep: bool) -> Iterator[Stage]:
         """The stages of one hidden layer, the first of them reading x."""
         net, room, plan = self._net, self._room, self._net.layout.architecture
         z_width, h_width = net.layout.preact_width, net.layout.act_width
-        h, delta = room("h", layer, h_width), room("delta", layer, z_width)
+        h, delta = room("h", layer, h_width), room("delta", layer if self._keeps else 0, z_width)
         z = room("z", layer, z_width) if keep else h
         before, after = (plan.norm != "none" and plan.norm_at == at for at in ("before", "after"))
         a, a_delta = z, delta
@@ -179,7 +191,29 @@ class Pass:
                 backward.append(partial(torch.bmm, inner_delta, factor.mT, out=below))
         if self._starts_shortcut(layer, layout):
             backward.append(partial(below.add_, self._skipped))
+        if self._update is not None:
+            backward += self._updates(self._update, layer, x, delta)
         return Stage(forward, backward)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether every layer has a δ and a gradient of its own."""
+        return self._update is None
+
+    def _updates(self, update: UpdateOf, layer: int, x: Tensor, delta: Tensor) -> Iterator[Call]:
+        """The gradient of a layer's weight, and its update; those of all biases at the end."""
+        layout, batch = self._net.layout, self._inputs.shape[1]
+        named, last = self._net.gradients.named, layer == layout.depth
+        block, place = ("last", 0) if last else ("hidden", layer - 1) if layer else ("first", 0)
+        into = named[block][:1]
+        yield from _products(x[None], delta[None], into, batch)
+        yield from update(block, slice(place, place + 1), into)
+        if layout.architecture.bias:
+            bias = named["last_bias" if last else "hidden_bias"]
+            yield partial(_mean, delta, bias[0 if last else layer])
+            if layer == 0:
+                for block in ("hidden_bias", "last_bias"):
+                    yield from update(block, slice(None), named[block])
 
     def _inner(self, layer: int) -> Sequence[Tensor]:
         """What the inner factor of a layer's weight makes of x, and ∂ℓ/∂ of it."""

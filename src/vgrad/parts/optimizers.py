@@ -62,6 +62,9 @@ OPTIMIZERS = Registry(
     "optimizers",
     facts={
         "state": (),  # the names of the tensors that it remembers
+        # Whether a gradient that is not finite makes its parameter so, or what is remembered of
+        # it. Where that is not said, every step is checked, which takes a tenth longer.
+        "tells": False,
     },
     common={**schedules.SETTINGS, **GRADIENT_SETTINGS},
 )
@@ -138,6 +141,7 @@ def _sgd(
 @OPTIMIZERS.entry(
     source="Robbins & Monro 1951, doi:10.1214/aoms/1177729586; torch.optim.SGD",
     state=("momentum_buffer",),
+    tells=True,
     ranges=SGD_RANGES,
 )
 def sgd(
@@ -161,6 +165,7 @@ def sgd(
 @OPTIMIZERS.entry(
     source="Polyak 1964, doi:10.1016/0041-5553(64)90137-5; torch.optim.SGD",
     state=("momentum_buffer",),
+    tells=True,
     ranges=SGD_RANGES,
 )
 def momentum(
@@ -183,6 +188,7 @@ def momentum(
 @OPTIMIZERS.entry(
     source="Nesterov 1983; Sutskever et al. 2013, PMLR 28:1139; torch.optim.SGD",
     state=("momentum_buffer",),
+    tells=True,
     ranges=SGD_RANGES,
 )
 def nesterov(
@@ -253,6 +259,7 @@ def rprop(
         "Graves 2013, arXiv:1308.0850; torch.optim.RMSprop"
     ),
     state=("square_avg", "grad_avg", "momentum_buffer"),
+    tells=True,
     ranges={
         "lr": NON_NEGATIVE,
         "alpha": BELOW_ONE,
@@ -296,6 +303,7 @@ def rmsprop(
 @OPTIMIZERS.entry(
     source="Duchi, Hazan & Singer 2011, JMLR 12:2121; torch.optim.Adagrad",
     state=("sum",),
+    tells=True,
     ranges={
         "lr": NON_NEGATIVE,
         "lr_decay": NON_NEGATIVE,
@@ -350,6 +358,7 @@ def _adam(
 @OPTIMIZERS.entry(
     source="Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; torch.optim.Adam",
     state=("exp_avg", "exp_avg_sq"),
+    tells=True,
     ranges=ADAM_RANGES,
 )
 def adam(
@@ -375,6 +384,7 @@ def adam(
 @OPTIMIZERS.entry(
     source="Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2; torch.optim.AdamW",
     state=("exp_avg", "exp_avg_sq"),
+    tells=True,
     ranges=ADAM_RANGES,
 )
 def adamw(

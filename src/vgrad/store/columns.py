@@ -67,3 +67,5 @@ STEPS = Table("steps", ("step",), STEP_COLUMNS)
 TABLES = (LAYERS, STEPS)
 DOCUMENT = "run.json"
 LOCK = ".lock"
+LOG = "run.log"
+CHECKPOINT = "checkpoint.safetensors"

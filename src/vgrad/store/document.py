@@ -79,12 +79,35 @@ def read_document(folder: Path) -> dict[str, Any]:
         DamagedFileError: it is missing, or not what vgrad writes.
         StoreError: a newer vgrad wrote it.
     """
+    return parse(folder, read_bytes(folder))
+
+
+def read_bytes(folder: Path) -> bytes:
+    """The folder's run.json as it stands, not looked into.
+
+    Raises:
+        DamagedFileError: it is missing, or cannot be read.
+    """
     path = folder / DOCUMENT
     try:
-        document: Any = json.loads(read_file(path, LARGEST), parse_constant=_refuse_constant)
-        _check_values(document)
+        return read_file(path, LARGEST)
     except FileNotFoundError:
         raise DamagedFileError(path, "it is missing") from None
+
+
+def parse(folder: Path, data: bytes) -> dict[str, Any]:
+    """What the bytes of the folder's run.json say, checked.
+
+    Raises:
+        DamagedFileError: they are not what vgrad writes.
+        StoreError: a newer vgrad wrote them.
+    """
+    path = folder / DOCUMENT
+    try:
+        document: Any = json.loads(data, parse_constant=_refuse_constant, parse_int=_whole)
+        _check_depth(document)
+        if b"\\u" in data:  # what cannot be printed, half a character, can only come from an escape
+            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise DamagedFileError(path, "it is nested too deeply") from None
     except ValueError as error:  # JSON or UTF-8
@@ -109,21 +132,21 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _check_values(value: Any, depth: int = 0) -> None:
-    """Refuse what would break its readers: texts that cannot be printed, numbers of any size."""
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("a whole number has more than 64 bits")
+    return number
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    """Refuse what is nested so deeply that its readers would break."""
     if depth > DEEPEST:
         raise RecursionError
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_values(key, depth)
-            _check_values(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_values(item, depth + 1)
-    elif isinstance(value, str):
-        value.encode()
-    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise ValueError("a whole number has more than 64 bits")
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        if isinstance(item, dict | list):
+            _check_depth(item, depth + 1)
 
 
 def _wrong_field(document: Any) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -14,12 +15,15 @@ import pyarrow as pa
 from vgrad.errors import DamagedFileError, StoreError
 from vgrad.store.columns import LAYERS, STEPS, TABLES, Table
 from vgrad.store.document import ENDS, RUNNING
-from vgrad.store.run_file import RunFile, flat, read_run, read_runs
+from vgrad.store.order import in_order
+from vgrad.store.rows import Rows
+from vgrad.store.run_file import RunFile, read_run, read_runs
 from vgrad.store.table import read_journal, read_parquet, schema
 
 HEADLINE = ("activation", "init", "depth", "status", "final_val_accuracy", "grad_decay", "verdict")
 PREFERENCE = (*ENDS, RUNNING)  # which of two folders with the same run is taken
 TRIES = 3  # a run may end, or begin anew, while it is read
+THREADS = 8  # at most: reading and checking files leaves Python to the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,9 @@ class Frames:
 
     Attributes:
         runs: a row per run: its config with flat columns as on the command line, `run_id`,
-            `status`, `path`, and the fields of its summary.
+            `status`, `path`, and the fields of its summary. They stand in the order of their
+            paths, those of a sweep in the order of the settings that differ among them: numbers
+            by size, texts alphabetically, the seed last.
         steps: a row per run and recorded step: `run_id`, `step` and STEP_COLUMNS.
         layers: a row per run, recorded step and layer: `run_id`, `step`, `layer` and
             LAYER_COLUMNS. What was not measured reads as NaN here; the files tell it from
@@ -68,29 +74,45 @@ def load(*paths: Path | str) -> Frames:
     Raises:
         StoreError: a path is no folder, holds no run, or none of the runs can be read.
     """
-    runs, problems = read_runs(*paths)
-    parts: list[tuple[RunFile, dict[str, pa.Table]]] = []
-    taken: dict[str, Path] = {}
-    for run in sorted(runs, key=lambda run: PREFERENCE.index(run.status)):
-        if run.run_id in taken:
-            again = f"{run.path} holds the same run as {taken[run.run_id]}: it is counted once."
-            problems.append(again)
-            continue
-        try:
-            parts.append(_read(run))
-            taken[run.run_id] = run.path
-        except StoreError as error:
-            problems.append(str(error))
-    if not parts:
+    found, problems = read_runs(*paths)
+    same: dict[str, list[RunFile]] = {}
+    for run in in_order(found):
+        same.setdefault(run.run_id, []).append(run)
+    runs: list[RunFile] = []
+    rows: dict[Table, Rows] = {table: Rows(table, len(same)) for table in TABLES}
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        for part, refused in pool.map(_read_one, same.values()):
+            problems += refused
+            if part:
+                runs.append(part[0])
+                for table in TABLES:
+                    rows[table].add(part[1][table.name])
+    if not runs:
         raise StoreError(" ".join(problems[:1]) + _more(len(problems) - 1))
-    order = {run.path: number for number, run in enumerate(runs)}
-    parts.sort(key=lambda part: order[part[0].path])
+    ids = [run.run_id for run in runs]
     return Frames(
-        runs=pd.DataFrame([_row(run) for run, _ in parts]),
-        steps=_frame([tables[STEPS.name] for _, tables in parts], STEPS),
-        layers=_frame([tables[LAYERS.name] for _, tables in parts], LAYERS),
+        runs=pd.DataFrame([run.row for run in runs]),
+        steps=rows[STEPS].frame(ids),
+        layers=rows[LAYERS].frame(ids),
         problems=problems,
     )
+
+
+def _read_one(
+    same: Sequence[RunFile],
+) -> tuple[tuple[RunFile, dict[str, pa.Table]] | None, list[str]]:
+    """The first of the folders of one run that can be read, and a line for each of the others."""
+    part = None
+    refused: list[str] = []
+    for run in sorted(same, key=lambda run: PREFERENCE.index(run.status)):
+        if part:
+            refused.append(f"{run.path} holds the same run as {part[0].path}: it is counted once.")
+            continue
+        try:
+            part = _read(run)
+        except StoreError as error:
+            refused.append(str(error))
+    return part, refused
 
 
 def _read(run: RunFile) -> tuple[RunFile, dict[str, pa.Table]]:
@@ -102,10 +124,9 @@ def _read(run: RunFile) -> tuple[RunFile, dict[str, pa.Table]]:
             tables = {table.name: _table(run, table) for table in TABLES}
         except StoreError as error:
             problem = error
-        now = read_run(run.path)
-        if now.document == run.document:
+        if run.is_current():
             break
-        run = now
+        run = read_run(run.path)
     else:
         problem = StoreError(f"{run.path} changes while it is read.")
     if problem:
@@ -124,20 +145,6 @@ def _table(run: RunFile, table: Table) -> pa.Table:
         if running:  # killed before its first record
             return schema(table).empty_table()
         raise DamagedFileError(run.path / table.parquet, "it is missing") from None
-
-
-def _row(run: RunFile) -> dict[str, Any]:
-    path = os.fsencode(run.path).decode("utf-8", "backslashreplace")
-    known = {"run_id": run.run_id, "status": run.status, "path": path}
-    return {**run.settings, **known, **dict(flat(run.summary)), **known}
-
-
-def _frame(tables: list[pa.Table], table: Table) -> pd.DataFrame:
-    """The runs' tables below each other; `run_id` as plain text."""
-    whole = pa.concat_tables(tables)
-    texts = whole.column("run_id").cast(pa.string())
-    frame: pd.DataFrame = whole.set_column(0, "run_id", texts).to_pandas(ignore_metadata=True)
-    return frame
 
 
 def _more(count: int) -> str:

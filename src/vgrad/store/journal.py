@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from vgrad.errors import DamagedFileError
@@ -27,6 +28,7 @@ from vgrad.store.disk import part_of, write_whole, writing
 
 MESSAGE = b"\xff\xff\xff\xff"  # what a message of a stream begins with, at a multiple of 8 bytes
 MOST_PLACES = 1_000  # where one is looked for behind a broken record
+HELD = 1 << 20  # bytes of records that are held in memory as well
 
 
 class Record(NamedTuple):
@@ -44,14 +46,22 @@ class Journal:
         folder: the run's.
         table: which of its tables.
         run_id: whose records they are.
+        kept: the first records, made before; None for a run that begins. They are on the disk,
+            all of them, before the journal takes the place of an earlier one.
 
     Raises:
-        StoreError, WriteError: the file cannot be written.
+        StoreError, WriteError: the file cannot be written; an earlier one stays.
     """
 
-    def __init__(self, folder: Path, table: Table, run_id: str) -> None:
+    def __init__(
+        self, folder: Path, table: Table, run_id: str, kept: Iterable[Record] | None = None
+    ) -> None:
         self.path = folder / table.journal
         self._schema = _schema(table, run_id)
+        self._form: _Form | None = None
+        self._held: list[Record] | None = []
+        self._room = HELD
+        self._count, self._last = 0, -1
         part = part_of(self.path)  # so that there is no journal without its first message
         head = memoryview(self._schema.serialize())
         self._size = head.nbytes
@@ -60,10 +70,19 @@ class Journal:
             self._descriptor = os.open(part, flags, 0o666)
             try:
                 write_whole(self._descriptor, head)
+                if kept is not None:
+                    for record in kept:
+                        self.append(record)
+                    os.fsync(self._descriptor)
                 os.replace(part, self.path)
             except BaseException:
                 self.close()
                 raise
+
+    @property
+    def held(self) -> Sequence[Record] | None:
+        """All records, where they are few enough to be held in memory."""
+        return self._held
 
     def append(self, record: Record) -> None:
         """Hand one record to the system: from here on it outlives this process.
@@ -71,14 +90,9 @@ class Journal:
         Raises:
             WriteError: the disk failed; the records before are whole.
         """
-        columns = [
-            to_arrow(np.array([record.step], np.int64)),
-            list_of(to_arrow(record.values.ravel())),
-            list_of(to_arrow(np.packbits(record.absent))),
-            to_arrow(np.array([_checksum(record)], np.uint32)),
-        ]
-        batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-        data = memoryview(batch.serialize())
+        if self._form is None or self._form.shape != record.values.shape:
+            self._form = _Form(self._schema, record.values.shape)
+        data = self._form.filled(record)
         with writing(self.path):
             try:
                 write_whole(self._descriptor, data)
@@ -88,12 +102,77 @@ class Journal:
                     os.lseek(self._descriptor, self._size, os.SEEK_SET)
                 raise
         self._size += data.nbytes
+        self._count, self._last = self._count + 1, record.step
+        self._hold(record)
+
+    def sync(self, step: int) -> int:
+        """Wait until the disk holds every record.
+
+        Args:
+            step: where training stands: at most the last record is of it.
+
+        Returns:
+            How many records there are of the steps before.
+
+        Raises:
+            WriteError: the disk failed.
+        """
+        with writing(self.path):
+            os.fsync(self._descriptor)
+        return self._count - (self._last >= step)
 
     def close(self) -> None:
         """Take no more records; the file stays."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _hold(self, record: Record) -> None:
+        """Keep a copy, or none at all from where they are too many: the file has them."""
+        if self._held is None:
+            return
+        self._room -= record.values.nbytes
+        if self._room < 0:
+            self._held = None
+        else:
+            copy = Record(record.step, record.values.copy(), record.absent.copy())
+            self._held.append(copy)
+
+
+class _Form:
+    """The message of a record, [rows, columns]: made once, filled in for each record.
+
+    Only numbers change from one record to the next: it is what Arrow would make anew each time.
+    """
+
+    def __init__(self, schema: pa.Schema, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        blank = np.zeros(shape)
+        columns = [
+            to_arrow(np.zeros(1, np.int64)),
+            list_of(to_arrow(blank.ravel())),
+            list_of(to_arrow(np.packbits(blank != 0))),
+            to_arrow(np.zeros(1, np.uint32)),
+        ]
+        self._data = bytearray(pa.RecordBatch.from_arrays(columns, schema=schema).serialize())
+        whole = pa.py_buffer(self._data)
+        batch = pa.ipc.read_record_batch(whole, schema)
+
+        def place(column: pa.Array) -> npt.NDArray[Any]:
+            start = column.buffers()[1].address - whole.address
+            return np.frombuffer(self._data, column.type.to_pandas_dtype(), len(column), start)
+
+        step, values, absent, checksum = batch.columns
+        self._step, self._values = place(step), place(values.values)
+        self._absent, self._checksum = place(absent.values), place(checksum)
+
+    def filled(self, record: Record) -> memoryview:
+        """The message of the record, until the next one's is asked for."""
+        self._step[0] = record.step
+        self._values[:] = record.values.ravel()
+        self._absent[:] = np.packbits(record.absent)
+        self._checksum[0] = _checksum(record)
+        return memoryview(self._data)
 
 
 def read_records(source: pa.NativeFile, path: Path, table: Table, run_id: str) -> Iterator[Record]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from vgrad.errors import StoreError
 from vgrad.store.columns import DOCUMENT, TABLES
-from vgrad.store.document import RUNNING, decode, read_document
+from vgrad.store.document import RUNNING, decode, parse, read_bytes
 from vgrad.store.lock import is_held
 
 SIGNS = {DOCUMENT, *(t.journal for t in TABLES), *(t.parquet for t in TABLES)}
@@ -27,11 +28,13 @@ class RunFile:
         document: run.json as it stands, with infinity and NaN as texts.
         status: `running`, `completed`, `diverged`, `interrupted` or `failed`; a run whose
             process is gone without having ended it is `interrupted`.
+        data: the bytes of run.json.
     """
 
     path: Path
     document: Mapping[str, Any]
     status: str
+    data: bytes = field(repr=False, compare=False)
 
     @property
     def run_id(self) -> str:
@@ -43,7 +46,7 @@ class RunFile:
         """What the run was made from, nested as in run.json."""
         return dict(self.document["config"])
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """The config with flat keys as on the command line, `activation`, `activation.alpha`."""
         return dict(flat(self.config))
@@ -52,6 +55,20 @@ class RunFile:
     def summary(self) -> dict[str, Any]:
         """What came of the run, with infinity and NaN as numbers; empty until it has ended."""
         return dict(decode(self.document["summary"]))
+
+    @cached_property
+    def row(self) -> dict[str, Any]:
+        """The run's row of `.runs`: its settings, `run_id`, `status`, `path`, its flat summary."""
+        path = os.fsencode(self.path).decode("utf-8", "backslashreplace")
+        known = {"run_id": self.run_id, "status": self.status, "path": path}
+        return {**self.settings, **known, **dict(flat(self.summary)), **known}
+
+    def is_current(self) -> bool:
+        """Whether run.json still holds the same bytes."""
+        try:
+            return read_bytes(self.path) == self.data
+        except StoreError:
+            return False
 
 
 def read_run(folder: Path | str) -> RunFile:
@@ -62,14 +79,15 @@ def read_run(folder: Path | str) -> RunFile:
         StoreError: a newer vgrad wrote it.
     """
     folder = Path(folder)
-    document = read_document(folder)
+    data = read_bytes(folder)
+    document = parse(folder, data)
     while document["status"] == RUNNING and not is_held(folder):
         # The process may have ended the run between the two looks.
-        again = read_document(folder)
-        if again == document:
-            return RunFile(folder, document, "interrupted")
-        document = again
-    return RunFile(folder, document, document["status"])
+        again = read_bytes(folder)
+        if again == data:
+            return RunFile(folder, document, "interrupted", data)
+        data, document = again, parse(folder, again)
+    return RunFile(folder, document, document["status"], data)
 
 
 def find_runs(path: Path | str) -> list[Path]:
@@ -80,7 +98,7 @@ def find_runs(path: Path | str) -> list[Path]:
     Raises:
         StoreError: there is no such folder, or no run in it.
     """
-    return _search(Path(path))[0]
+    return list(_search(Path(path))[0].values())
 
 
 def read_runs(*paths: Path | str) -> tuple[list[RunFile], list[str]]:
@@ -89,23 +107,25 @@ def read_runs(*paths: Path | str) -> tuple[list[RunFile], list[str]]:
     Raises:
         StoreError: a path is no folder, or holds no run.
     """
-    runs: dict[str, RunFile] = {}
+    runs: dict[tuple[int, int], RunFile] = {}
     problems: list[str] = []
     for path in paths:
         folders, unreadable = _search(Path(path))
         problems += unreadable
-        for folder in folders:
+        for identity, folder in folders.items():
+            if identity in runs:
+                continue
             try:
-                runs.setdefault(os.path.realpath(folder), read_run(folder))
+                runs[identity] = read_run(folder)
             except StoreError as error:
                 problems.append(str(error))
     return list(runs.values()), list(dict.fromkeys(problems))
 
 
-def _search(top: Path) -> tuple[list[Path], list[str]]:
-    """The run folders in a tree, and a line for each folder that cannot be looked into."""
+def _search(top: Path) -> tuple[dict[tuple[int, int], Path], list[str]]:
+    """The run folders in a tree by identity, and a line for each that cannot be looked into."""
     _check_folder(top)
-    found: list[Path] = []
+    found: dict[tuple[int, int], Path] = {}
     unreadable: list[str] = []
     seen: set[tuple[int, int]] = set()
 
@@ -120,7 +140,7 @@ def _search(top: Path) -> tuple[list[Path], list[str]]:
         seen.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if not SIGNS.isdisjoint(files):
-            found.append(Path(here))
+            found[identity] = Path(here)
     if not found:
         raise StoreError(
             unreadable[0]
@@ -156,7 +176,9 @@ def _check_folder(path: Path) -> None:
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of a tree by dotted key; a choice's `name` stands under the choice's own key."""
     for key, value in tree.items():
-        name = prefix if prefix and key == "name" else f"{prefix}.{key}".lstrip(".")
+        name = f"{prefix}.{key}" if prefix else key
+        if prefix and key == "name":
+            name = prefix
         if isinstance(value, Mapping):
             yield from flat(value, name)
         else:

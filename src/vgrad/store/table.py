@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ ROWS_AT_ONCE = 16_384  # a row group: some 2 MB
 LEAST_BYTES = 8  # of a row: its step, which is neither packed nor compressed
 
 
+@cache
 def schema(table: Table) -> pa.Schema:
     """The columns of the table's parquet file, with their types."""
     keys = {"step": pa.int64(), "layer": pa.int32()}
@@ -45,8 +47,16 @@ def batches(records: Iterable[Record], table: Table, run_id: str) -> Iterator[pa
         yield _batch(held, table, run_id)
 
 
-def fold(folder: Path, table: Table, run_id: str) -> dict[str, Any]:
+def fold(
+    folder: Path, table: Table, run_id: str, held: Sequence[Record] | None = None
+) -> dict[str, Any]:
     """Make the table's parquet file from its journal; the memory it takes does not grow.
+
+    Args:
+        folder: the run's.
+        table: which of its tables.
+        run_id: whose records they are.
+        held: all the records of the journal, where they need not be read from it.
 
     Returns:
         The file's seal for run.json: `sha256` and `bytes`.
@@ -54,23 +64,27 @@ def fold(folder: Path, table: Table, run_id: str) -> dict[str, Any]:
     Raises:
         StoreError, WriteError: it cannot be written; the journal stays as it is.
     """
-    journal, path = folder / table.journal, folder / table.parquet
+    path = folder / table.parquet
     with writing(path), aside(path) as file:
-        with (
-            pa.OSFile(str(journal)) as source,
-            pq.ParquetWriter(
-                file,
-                schema(table),
-                compression="none",  # a reader can tell what it will need from the file's size
-                use_dictionary=["run_id"],
-                write_page_checksum=True,
-            ) as parquet,
-        ):
-            for batch in batches(read_records(source, journal, table, run_id), table, run_id):
+        with pq.ParquetWriter(
+            file,
+            schema(table),
+            compression="none",  # a reader can tell what it will need from the file's size
+            use_dictionary=["run_id"],
+            write_page_checksum=True,
+        ) as parquet:
+            records = _from_journal(folder, table, run_id) if held is None else held
+            for batch in batches(records, table, run_id):
                 parquet.write_batch(batch)
         size = file.tell()
         file.seek(0)
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": size}
+
+
+def _from_journal(folder: Path, table: Table, run_id: str) -> Iterator[Record]:
+    path = folder / table.journal
+    with pa.OSFile(str(path)) as source:
+        yield from read_records(source, path, table, run_id)
 
 
 def read_journal(folder: Path, table: Table, run_id: str) -> pa.Table:
@@ -104,6 +118,8 @@ def read_parquet(folder: Path, table: Table, run_id: str, seal: dict[str, Any]) 
         rows.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFileError(path, "it is not a table that vgrad writes") from error
+    if any(rows[key].null_count for key in table.keys):
+        raise DamagedFileError(path, "it is not a table that vgrad writes")
     if rows["run_id"].unique().to_pylist() not in ([], [run_id]):
         raise DamagedFileError(path, f"it is not of run {run_id}")
     return rows
@@ -112,11 +128,12 @@ def read_parquet(folder: Path, table: Table, run_id: str, seal: dict[str, Any]) 
 def _check_footer(file: pq.ParquetFile, size: int, path: Path, table: Table) -> None:
     """Refuse, before it is read, a file of other columns, or one that would grow in memory."""
     footer = file.metadata
+    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
     if not file.schema_arrow.equals(schema(table)):
         raise DamagedFileError(path, f"its columns are not those of {table.parquet}")
     if footer.num_rows * LEAST_BYTES > size or any(
-        footer.row_group(group).column(column).compression != "UNCOMPRESSED"
-        for group in range(footer.num_row_groups)
+        group.column(column).compression != "UNCOMPRESSED"
+        for group in groups
         for column in range(footer.num_columns)
     ):
         raise DamagedFileError(path, "it claims more rows than its bytes can hold")

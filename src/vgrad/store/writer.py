@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +15,10 @@ import numpy as np
 from vgrad.errors import StoreError, WriteError
 from vgrad.store import lock
 from vgrad.store.arrays import Flags, Floats
-from vgrad.store.columns import STEP_COLUMNS, TABLES
+from vgrad.store.columns import CHECKPOINT, STEP_COLUMNS, TABLES
 from vgrad.store.disk import part_of, sync_folder, writing
 from vgrad.store.document import ENDS, FORMAT, RUNNING, write_document
+from vgrad.store.earlier import Earlier, Kept, read_earlier
 from vgrad.store.journal import Journal, Record
 from vgrad.store.table import fold
 
@@ -32,27 +34,47 @@ class RunWriter:
         run_id: the hash that names what determines the run's result.
         config: what the run is made from, plain data.
         about: what else run.json says at its top level, such as versions and device.
+        keep: the step at which the run goes on that the folder holds: its records of the steps
+            before stay, later ones are dropped, to be made again. None begins anew.
+        counts: what `sync` said at that step, where it is known.
 
     Raises:
-        StoreError: another process writes the folder, or it cannot be written.
+        StoreError: another process writes the folder, or it cannot be written; or the run
+            cannot go on: its files are damaged or gone, or it has ended. It may begin anew.
         WriteError: the disk failed.
     """
 
     def __init__(
-        self, folder: Path | str, run_id: str, config: Mapping[str, Any], about: Mapping[str, Any]
+        self,
+        folder: Path | str,
+        run_id: str,
+        config: Mapping[str, Any],
+        about: Mapping[str, Any],
+        keep: int | None = None,
+        counts: Sequence[int] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self._run_id = run_id
         self._config, self._about = dict(config), dict(about)
         self._journals: list[Journal] = []
+        self._earlier: Earlier | None = None
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock.take(self.folder)
         try:
-            self._begin()
+            if keep is None:
+                self._begin()
+            else:
+                self._go_on(keep, counts)
         except BaseException:
             self._let_go()
             raise
+
+    @property
+    def kept(self) -> Iterator[Kept]:
+        """The records that stayed, read anew: none where the run was begun anew."""
+        assert self._journals, "the run has ended"
+        return self._earlier.kept() if self._earlier else iter(())
 
     def record(
         self,
@@ -81,6 +103,23 @@ class RunWriter:
         values = np.array([[0.0 if value is None else value for value in row]])
         for_steps.append(Record(step, values, np.array([[value is None for value in row]])))
 
+    def sync(self, step: int) -> list[int]:
+        """Wait until the disk holds every record, so that a checkpoint may build on them.
+
+        Args:
+            step: where training stands: at most the last record is of it.
+
+        Returns:
+            How many records of the steps before there are, of each table: `counts` of a writer
+            that goes on here.
+
+        Raises:
+            WriteError: the disk failed; the records before are kept.
+        """
+        counts = [journal.sync(step) for journal in self._journals]
+        self._sync()
+        return counts
+
     def finish(
         self, status: str, summary: Mapping[str, Any], timings: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -100,12 +139,20 @@ class RunWriter:
         assert status in ENDS, status
         assert self._journals, "the run has ended"
         try:
-            seals = {table.parquet: fold(self.folder, table, self._run_id) for table in TABLES}
+            seals = {
+                table.parquet: fold(self.folder, table, self._run_id, journal.held)
+                for table, journal in zip(TABLES, self._journals, strict=True)
+            }
             document = write_document(self.folder, self._document(status, summary, timings, seals))
             self._remove(*(table.journal for table in TABLES))
         finally:
             self._let_go()
         return document
+
+    def leave(self) -> None:
+        """Leave the run as it stands, as a kill would: its records are kept."""
+        if self._journals:
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -124,12 +171,29 @@ class RunWriter:
 
     def _begin(self) -> None:
         """Clear what an earlier run left, in the order that leaves no moment of confusion."""
+        self._remove(CHECKPOINT)  # before the records that it builds on
         self._remove(*(table.journal for table in TABLES))
         write_document(self.folder, self._document(RUNNING, {}, {}, {}))
         self._remove(*(table.parquet for table in TABLES))
         for table in TABLES:
             self._journals.append(Journal(self.folder, table, self._run_id))
+
+    def _go_on(self, keep: int, counts: Sequence[int] | None) -> None:
+        """Drop the records that are made again, with every other one on the disk all along.
+
+        While run.json calls the run ended, its parquet tables count, and else its journals. So
+        the new journals are whole before run.json speaks of them, and the tables go last.
+        """
+        earlier = read_earlier(self.folder, self._run_id, keep)
+        earlier.check(counts)
+        self._about |= earlier.about()
+        for table in TABLES:
+            records = earlier.records(table)
+            self._journals.append(Journal(self.folder, table, self._run_id, records))
         self._sync()
+        document = write_document(self.folder, self._document(RUNNING, {}, {}, {}))
+        self._earlier = replace(earlier, document=document)
+        self._remove(*(table.parquet for table in TABLES))
 
     def _document(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from vgrad.diagnose import name_of, number, percent
 
@@ -54,3 +55,23 @@ def commands(folder: Path) -> dict[str, str]:
     """Where the files are, and what to type next, each as a shell takes it."""
     path = shlex.quote(literal(str(folder)))
     return {"Files": path, "Report": f"vgrad report {path}"}
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 3.2 s, 41 s, 2 min 05 s, 3 h 07 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def say(line: str, stream: TextIO) -> None:
+    """Write a line as the encoding can hold it; a reader that goes away ends the talk only."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        print(line.encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

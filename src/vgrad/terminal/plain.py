@@ -56,11 +56,14 @@ class PlainView(SilentView):
 
     def finish(self, run: Mapping[str, Any], words: Sequence[str]) -> None:
         """Write how it ended, the words, and where the files are."""
+        self._write_end(run, words)
+        for label, text in commands(self._folder).items():
+            self._write(f"{label + ':':<8}{text}")
+
+    def _write_end(self, run: Mapping[str, Any], words: Sequence[str]) -> None:
         self._write(headline(run, time.monotonic() - self._began))
         for sentence in words:
             self._write(literal(sentence))
-        for label, text in commands(self._folder).items():
-            self._write(f"{label + ':':<8}{text}")
 
     def _report(self, step: int, rest: str) -> None:
         self._write(f"step {step:>{len(str(self._steps))}}/{self._steps}{rest}")

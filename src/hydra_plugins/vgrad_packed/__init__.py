@@ -1,0 +1,1 @@
+"""Hydra plugins of vgrad: the launcher `packed` and the sweeper `grid`."""

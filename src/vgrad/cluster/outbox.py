@@ -1,0 +1,75 @@
+"""The outbox of a sweep: where its jobs are pickled, tell of their progress and leave results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree, which
+from tempfile import mkdtemp
+
+from vgrad.cluster.queue import ENDED, SlurmQueue
+from vgrad.errors import StoreError
+from vgrad.store.disk import writing
+
+FOLDER = ".submitit"
+JOBS = "jobs.json"
+JOB_ID = re.compile(r"\d+(_\d+)?")
+
+
+@contextmanager
+def outbox(folder: Path) -> Iterator[Path]:
+    """A new folder for jobs, which nobody but the owner may read or write: it holds pickles.
+
+    It is new each time, so that what an earlier sweep or a stranger left is never taken for a
+    result. It goes again when each job had a result; else it stays, for the logs, until the next.
+    """
+    hidden = folder / FOLDER
+    refuse_company(folder)
+    with writing(hidden):
+        hidden.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hidden.chmod(0o700)
+        for earlier in hidden.glob("jobs-*"):
+            rmtree(earlier, ignore_errors=True)
+        place = Path(mkdtemp(prefix="jobs-", dir=hidden.resolve()))
+    try:
+        yield place
+    finally:
+        if not (place / JOBS).exists():
+            rmtree(place, ignore_errors=True)
+        with suppress(OSError):
+            hidden.rmdir()  # if it is empty
+
+
+def refuse_company(folder: Path) -> None:
+    """Refuse to write into a sweep's folder while Slurm's jobs of a vgrad that was killed do so.
+
+    Raises:
+        StoreError: they do, or Slurm does not say.
+    """
+    earlier = [name for file in folder.glob(f"{FOLDER}/jobs-*/{JOBS}") for name in _jobs_of(file)]
+    if not earlier or not which("squeue"):
+        return
+    states = SlurmQueue().ask(earlier)
+    if states is None:
+        raise StoreError(
+            f"Jobs were sent to Slurm from {folder}, and it does not answer whether they still "
+            "run. Try again when `squeue` does."
+        )
+    if going := [name for name in earlier if name in states and states[name].kind != ENDED]:
+        arrays = " ".join(sorted({name.split("_")[0] for name in going}))
+        raise StoreError(
+            f"{len(going)} job{'s' * (len(going) > 1)} of an earlier sweep still write into "
+            f"{folder}. Wait until they are done, or stop them: scancel {arrays}"
+        )
+
+
+def _jobs_of(file: Path) -> list[str]:
+    """The jobs on Slurm that a file names; none if it is not one of ours."""
+    with suppress(ValueError, OSError, TypeError, KeyError):
+        told = json.loads(file.read_text())
+        if told["cluster"] == "slurm":
+            return [name for name in map(str, told["jobs"]) if JOB_ID.fullmatch(name)]
+    return []

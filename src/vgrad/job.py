@@ -1,0 +1,27 @@
+"""A job: one run of a sweep, composed and checked, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vgrad.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is to be made.
+
+    Attributes:
+        config: as `vgrad.check.check` returned it.
+        folder: where the run's files go.
+        overrides: what tells it from the other runs, each as typed.
+        tree: the composed config as plain data, with its interpolations as they stand.
+    """
+
+    config: RunConfig
+    folder: Path
+    overrides: tuple[str, ...]
+    tree: Mapping[str, Any]

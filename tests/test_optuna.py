@@ -1,0 +1,129 @@
+"""Optuna's sweeper on top of packed runs. In processes of their own: Optuna 2.10 warns a lot."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands import SMALL, vgrad
+
+OPTUNA = ("hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=1")
+SCRIPT = """
+import json, sys
+from vgrad import launch
+from vgrad.cli import main
+
+sizes = []
+carry_out = launch.Launch.carry_out
+
+def count(self, jobs):
+    sizes.append(len(jobs))
+    return carry_out(self, jobs)
+
+launch.Launch.carry_out = count
+status = main(sys.argv[1:])
+print(json.dumps([status, sizes]))
+"""
+
+
+def counted(folder: Path, *words: str) -> tuple[int, list[int], str]:
+    """The exit status of a sweep, how many runs it launched at a time, and what it complained."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "sweep", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, sizes = json.loads(ended.stdout.splitlines()[-1])
+    return status, sizes, ended.stderr
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> tuple[Path, str]:
+    """A study of six trials, three at a time, kept in a data base."""
+    folder = tmp_path_factory.mktemp("optuna")
+    words = ("hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=3", *SMALL, "name=x")
+    kept = ("hydra.sweeper.storage=sqlite:///trials.db", "hydra.sweeper.study_name=lr")
+    sought = ("hydra.sweeper.direction=maximize", "objective=final_val_accuracy")
+    status, sizes, errors = counted(
+        folder, *OPTUNA, *words, *kept, *sought, "optimizer.lr=interval(0.001,0.1)"
+    )
+    assert status == 0, errors
+    assert sizes == [3, 3]
+    return folder, errors
+
+
+def values(folder: Path) -> list[float]:
+    """What the runs were valued at, by what they recorded."""
+    runs = [json.loads(path.read_text()) for path in folder.glob("runs/x/*/run.json")]
+    return sorted(run["summary"]["final_val_accuracy"] for run in runs)
+
+
+def test_trials_are_packed_a_batch_at_a_time_and_told(study):
+    folder, errors = study
+    assert len(values(folder)) == 6
+    assert errors == ""
+    best = yaml.safe_load((folder / "runs/x/optimization_results.yaml").read_text())
+    assert best["best_value"] == pytest.approx(values(folder)[-1])
+
+
+def test_trials_are_kept_in_a_data_base(study):
+    folder, _ = study
+    with sqlite3.connect(folder / "trials.db") as base:
+        rows = base.execute("select value from trial_values").fetchall()
+        states = base.execute("select state from trials").fetchall()
+    base.close()
+    assert sorted(value for (value,) in rows) == pytest.approx(values(folder))
+    assert states == [("COMPLETE",)] * 6
+
+
+def test_a_study_goes_on_in_its_folder(study):
+    folder, _ = study
+    words = ("hydra.sweeper.n_trials=2", "hydra/sweeper/sampler=random", *SMALL, "name=x")
+    ended = vgrad("sweep", OPTUNA[0], *words, "optimizer.lr=interval(0.2,0.3)", cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    assert len(values(folder)) == 8
+
+
+def test_trials_that_diverge_or_can_not_be_made_do_not_stop_a_study(tmp_path):
+    words = ("hydra.sweeper.n_trials=9", "hydra.sweeper.n_jobs=9", "depth=2", "width=8", "steps=20")
+    swept = "optimizer.lr=choice(0.001,1e10,-1)"
+    status, sizes, errors = counted(tmp_path, *OPTUNA, *words, swept, "name=x")
+    assert status == 2
+    assert errors == "vgrad: optimizer.lr must be at least 0.0, not -1.0.\n"
+    assert len(sizes) == 1
+    assert 2 <= sizes[0] < 9
+    runs = [json.loads(path.read_text()) for path in tmp_path.glob("runs/x/*/run.json")]
+    assert sorted(run["status"] for run in runs) == ["completed", "diverged"]
+    best = yaml.safe_load((tmp_path / "runs/x/optimization_results.yaml").read_text())
+    assert best["best_params"] == {"optimizer.lr": 0.001}
+
+
+def test_a_study_none_of_whose_trials_can_be_made_ends_with_their_reason(tmp_path):
+    ended = vgrad(
+        "sweep", OPTUNA[0], "hydra.sweeper.n_trials=2", "optimizer.lr=choice(-1,-1)", cwd=tmp_path
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "vgrad: optimizer.lr must be at least 0.0, not -1.0.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--dry-run"], "--dry-run needs hydra/sweeper=grid"),
+        (["hydra.sweeper.sampler._target_=os.abort"], "os.abort would run code"),
+        (["hydra.sweeper.custom_search_space=os.abort"], "os.abort would run code"),
+    ],
+)
+def test_what_a_study_may_not_is_told(words, says, tmp_path):
+    ended = vgrad("sweep", OPTUNA[0], "depth=1,2", *words, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert list(tmp_path.iterdir()) == []

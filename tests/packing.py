@@ -16,6 +16,7 @@ from vgrad.store.columns import TABLES
 
 DATA = {"data__train_size": 64, "data__test_size": 32, "data__dim": 6, "data__classes": 4}
 DIVERGES = {"activation": "relu", "loss": "mse", "optimizer__lr": 1e6}
+DIVERGES_LATE = {**DIVERGES, "init": "he_normal", "optimizer__lr": 7.8}  # after some 70 updates
 PARQUET = [table.parquet for table in TABLES]
 
 

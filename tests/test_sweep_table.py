@@ -177,8 +177,8 @@ def test_diverged_runs_have_a_column_and_spoil_no_mean():
     assert heading.split("  ")[-1] == "diverged"
     assert "val loss" in heading
     assert relu.split()[1:] == ["2", "0.5", "-0.100", "±", "0.000", "healthy", "1/2", "1"]
-    assert tanh.split()[1:] == ["1", "inf", "-0.100", "1"]
-    assert "2 runs diverged: what is not finite is left out of the means." in " ".join(rest)
+    assert tanh.split()[1:] == ["1", "–", "-0.100", "1"]
+    assert "2 runs diverged, and count in no mean of what came at the end." in " ".join(rest)
 
 
 def test_runs_that_did_not_end_are_in_no_row():

@@ -167,7 +167,7 @@ def test_the_live_view_shows_the_runs_the_stacks_and_the_extremes():
         view._live.refresh()
         text = file.getvalue()
     for part in ("runs/all", "9/37 runs", "0.4/s", "5.0 s so far", "0 done · 2 running · 1 waiting",
-                 "relu 0 × 64", " 50 %", "best    95 %  selu", "worst   10 %  relu",
+                 "relu 0 × 64", " 50 %", "best    95 %  selu", "worst   95 %  selu",
                  "1 healthy · 1 diverged"):  # fmt: skip
         assert part in text
 

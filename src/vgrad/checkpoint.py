@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
@@ -14,6 +15,8 @@ from vgrad.store import RunWriter, checkpoint
 from vgrad.store.columns import CHECKPOINT
 from vgrad.train import Saved
 
+# Between versions the names and the meaning of what is saved may change.
+VERSIONS = {package: version(package) for package in ("vgrad", "torch")}
 EVERY = 60.0  # seconds between two, where the config does not say it in steps
 
 
@@ -51,7 +54,13 @@ class Checkpoint:
             return
         each = pool.map(lambda writer: writer.sync(saved.step), writers.values())
         counts = dict(zip(map(str, writers), each, strict=True))
-        about = {"ids": self._ids, "step": saved.step, "runs": list(saved.runs), "counts": counts}
+        about = {
+            **VERSIONS,
+            "ids": self._ids,
+            "step": saved.step,
+            "runs": list(saved.runs),
+            "counts": counts,
+        }
         tensors = {name: tensor.cpu().numpy() for name, tensor in saved.state.items()}
         checkpoint.write(self._path, tensors, about)
         self._last = monotonic()
@@ -65,7 +74,7 @@ class Checkpoint:
         except (StoreError, FileNotFoundError):
             return None
         about = found.about
-        if about["ids"] != self._ids:
+        if any(about.get(key) != value for key, value in {**VERSIONS, "ids": self._ids}.items()):
             return None
         self.counts = {int(run): counts for run, counts in about["counts"].items()}
         state = {name: torch.from_numpy(values.copy()) for name, values in found.tensors.items()}
@@ -74,9 +83,3 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete it, where there is one."""
         checkpoint.remove(self._path)
-
-
-def find(checkpoint: Checkpoint, needed: Sequence[int]) -> Saved | None:
-    """A pack's state, if all the runs that are needed can go on from it."""
-    saved = checkpoint.load()
-    return saved if saved is not None and set(needed) <= set(saved.runs) else None

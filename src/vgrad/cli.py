@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgrad.errors import ConfigError, VgradError, did_you_mean
-from vgrad.interrupt import Interrupted, heard
+from vgrad.interrupt import Interrupted, heard, undisturbed
 from vgrad.options import HELP, VERBS, Parser, RunParser
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _dispatch(words: list[str]) -> None:
 
 def _run(words: list[str], *, sweep: bool = False) -> None:
     args = RunParser("sweep" if sweep else "run").parse_intermixed_args(words)
-    from vgrad import compose
-
+    with undisturbed():
+        from vgrad import compose
     request = compose.Request(args.overrides, args.config_name, args.config_dir)
     if args.cfg:
         print(compose.show(request, args.cfg, args.package, resolve=args.resolve), end="")
@@ -118,10 +118,19 @@ def _train_many(request: Request, *, json: bool) -> None:
     from vgrad.sweep import sweep
     from vgrad.terminal import choose_sweep_view, choose_view
 
+    told, asked = None, None
     with _stdout_kept(json):
-        folder = sweep(request, partial(choose_view, json), partial(choose_sweep_view, json))
-    if json:
-        print(store.dumps(listing.document(*listing.read(folder))), end="")
+        try:
+            folder = sweep(request, partial(choose_view, json), partial(choose_sweep_view, json))
+            told = listing.document(*listing.read(folder)) if json else None
+        except Interrupted as error:
+            asked = error
+            if error.document and "runs" in error.document:
+                told = {"runs": error.document["runs"], "problems": []}
+    if json and told is not None:
+        print(store.dumps(told), end="")
+    if asked:
+        raise asked
 
 
 def _foretell(request: Request, *, json: bool) -> None:

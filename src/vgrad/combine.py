@@ -8,6 +8,7 @@ data, where nothing else has a say in them; `Loader` composes what is left, as H
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class Combiner:
         with explaining():
             self.folder = Path(str(master.hydra.sweep.dir))
             self._name = str(master.name)
-        self._is_new = not self.folder.exists()
+        self._is_new = not os.path.exists(self.folder)  # also where it may not be looked at
 
     @property
     def jobs(self) -> list[Job]:

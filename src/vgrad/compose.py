@@ -24,7 +24,7 @@ from vgrad.config import RunConfig, run_id
 from vgrad.errors import ConfigError
 from vgrad.explain import explaining
 from vgrad.folder import check_run_folder, finished
-from vgrad.interrupt import Interrupted, orderly
+from vgrad.interrupt import Interrupted, orderly, undisturbed
 from vgrad.loader import Loader
 from vgrad.overrides import read, refuse_environment
 from vgrad.schema import publish, register_run_id, to_config
@@ -160,8 +160,8 @@ def checked(config: RunConfig) -> RunConfig:
         VgradError: two of its settings contradict each other, or something that it needs is not
             there.
     """
-    from vgrad.check import check
-
+    with undisturbed():
+        from vgrad.check import check
     default = next(field.default for field in fields(RunConfig) if field.name == "steps")
     if config.epochs is not None and config.steps != default:
         raise ConfigError(
@@ -220,8 +220,8 @@ def train(cfg: DictConfig, make_view: Callable[[], View], *, keep_finished: bool
         VgradError: the run could not be made.
         Interrupted: it was asked to end before its last step.
     """
-    from vgrad.pack import execute
-
+    with undisturbed():
+        from vgrad.pack import execute
     config = replace(_resolved(cfg), name=str(cfg.name))
     folder = _relative(Path(HydraConfig.get().runtime.output_dir))
     document = finished(folder, config) if keep_finished else None

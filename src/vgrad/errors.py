@@ -50,6 +50,10 @@ class StoreError(VgradError):
     """A run folder cannot be read or written."""
 
 
+class BusyError(StoreError):
+    """Another process writes the folder."""
+
+
 class DamagedFileError(StoreError):
     """A file of a run is cut, flipped, emptied or of another kind."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
@@ -111,7 +111,9 @@ def _unknown(key: str, node: Any) -> VgradError:
         known = [f.name for f in fields(node) if f.name != "name"] if name else []
         return unknown_setting(kind, name, setting, known)
     if kind == "hydra":
-        return ConfigError(f"Hydra has no key named {key!r}.")
+        known = [f.name for f in fields(node)] if is_dataclass(node) else []
+        guess = did_you_mean(key.rpartition(".")[2], [n for n in known if n != "_target_"])
+        return ConfigError(f"Hydra has no key named {key!r}.{guess if known else ''}")
     return unknown_key(key)
 
 

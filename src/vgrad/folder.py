@@ -61,13 +61,13 @@ def check_sweep_folder(folder: Path) -> None:
 
 
 def finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
-    """What run.json holds, where the folder has a run of this config that came to its end."""
+    """What run.json holds, where the folder has all of a run of this config: up to its end."""
     try:
         run = store.read_run(folder)
     except StoreError:
         return None
     done = run.status in ("completed", "diverged") and run.run_id == run_id(config)
-    return dict(run.document) if done else None
+    return dict(run.document) if done and store.is_whole(run) else None
 
 
 def _is_own(name: str) -> bool:
@@ -78,7 +78,7 @@ def _check_earlier(folder: Path, config: RunConfig) -> None:
     try:
         run = store.read_run(folder)
     except DamagedFileError as error:
-        raise StoreError(f"{error} Delete {folder}, or keep it: {ELSEWHERE.lower()}.") from error
+        raise StoreError(f"{error} Delete {folder}, or keep it. {ELSEWHERE}.") from error
     if run.status == "running":
         raise StoreError(
             f"{folder} is being written by another vgrad. Wait for it to end, or give this run a "

@@ -13,6 +13,7 @@ from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\033[?25h"
+AT_ONCE = "vgrad: stopped at once. What was recorded is kept; the same command goes on from there."
 
 
 class Interrupted(BaseException):
@@ -50,7 +51,7 @@ class Stop:
         """Handle a signal."""
         if self.signal is not None:
             if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
+                os.write(sys.stderr.fileno(), f"{SHOW_CURSOR}\n{AT_ONCE}\n".encode())
             os._exit(128 + number)
         self.signal = number
 
@@ -64,6 +65,20 @@ def orderly() -> Iterator[Stop]:
     stop = Stop()
     with _handling(stop.ask, *SIGNALS):
         yield stop
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have a signal wait until the block is done.
+
+    An exception in the middle of an import of torch leaves it half-made, ends the program with a
+    fault, or is swallowed.
+    """
+    stop = Stop()
+    with _handling(stop.ask, *SIGNALS):
+        yield
+    if stop.signal is not None:
+        signal.raise_signal(stop.signal)
 
 
 @contextmanager

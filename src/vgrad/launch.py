@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vgrad import pack, plan, store
 from vgrad.config import REGISTRIES, RunConfig, run_id
@@ -58,7 +61,8 @@ class Launch:
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, view: SweepView) -> None:
         self._settings, self._folder, self._view = settings, folder, view
-        self._shown = 0  # packs, of earlier batches
+        self._before = 0  # packs, of earlier batches
+        self._begun = False
 
     def carry_out(self, jobs: Sequence[Job]) -> list[Document | Exception]:
         """Make those of some runs that are missing.
@@ -74,9 +78,10 @@ class Launch:
             Interrupted: the sweep was asked to end, and has ended in order.
         """
         sweep = _Sweep.of(jobs, self._settings)
+        sweep.tidy()
         self._show(sweep)
         with orderly() as stop:
-            progress = _Progress(sweep.plan, self._view, self._shown, stop.asked)
+            progress = _Progress(sweep.plan, self._view, self._before, stop.asked)
             progress.documents |= sweep.done
             if self._settings.get("cluster"):
                 _send(progress, self._settings, self._folder)
@@ -84,18 +89,19 @@ class Launch:
                 _share_out(progress)
             else:
                 _do_here(progress)
-        self._shown += len(progress.packs)
+        self._before += len(progress.packs)
         if stop.signal is not None:
             raise Interrupted(stop.signal, {"runs": list(progress.documents.values())})
         return [progress.outcome(run_id(job.config)) for job in jobs]
 
     def _show(self, sweep: _Sweep) -> None:
         """Show what is to come; further batches join the first."""
-        packs = [_shown(part) for part in sweep.plan.packs]
-        if self._shown:
+        packs = [_as_shown(part) for part in sweep.plan.packs]
+        if self._begun:
             self._view.added(packs)
         else:
             self._view.begin(self._folder, packs, len(sweep.done), sweep.plan.workers)
+            self._begun = True
 
 
 def dry_run(jobs: Sequence[Job], settings: Mapping[str, Any]) -> Forecast:
@@ -131,7 +137,7 @@ class _Sweep:
         done = {
             each: {**run.document, "path": str(run.path)}
             for each, run in there.items()
-            if run.status in ENDED
+            if run.status in ENDED and store.is_whole(run)
         }
         missing = {each: job for each, job in unique.items() if each not in done}
         stacks = [
@@ -140,13 +146,18 @@ class _Sweep:
             if stack.keys() <= unique.keys()
             and plan.may_share([unique[each] for each in stack], limits)
         ]
-        return cls(done, plan.make(list(missing.values()), limits, stacks))
+        return cls(done, plan.make(list(unique.values()), limits, stacks, done))
+
+    def tidy(self) -> None:
+        """Delete what a kill at the very end of a stack has left behind."""
+        for document in self.done.values():
+            stack = document.get("stack")
+            whole = not isinstance(stack, list) or self.done.keys() >= set(map(str, stack))
+            store.tidy(Path(document["path"]), with_checkpoint=whole)
 
 
 def _earlier(job: Job, name: str) -> RunFile | None:
     """The run that the job's folder holds, if it is the same one and can be read."""
-    if not job.folder.exists():
-        return None
     try:
         run = store.read_run(job.folder)
     except StoreError:
@@ -159,14 +170,16 @@ def _interrupted(
 ) -> Iterator[dict[str, None]]:
     """The stacks that missing runs were in, each in its order, none that overlaps another."""
     taken: set[str] = set()
-    for run in there.values():
-        stack = dict.fromkeys(map(str, run.document.get("stack") or [run.run_id]))
+    for name in sorted(there, key=lambda name: name not in missing):  # their own stacks first
+        run = there[name]
+        told = run.document.get("stack")
+        stack = dict.fromkeys(map(str, told if isinstance(told, list) else [run.run_id]))
         if not stack.keys().isdisjoint(missing) and stack.keys().isdisjoint(taken):
             taken |= stack.keys()
             yield stack
 
 
-def _shown(part: Pack) -> PackShown:
+def _as_shown(part: Pack) -> PackShown:
     return PackShown(part.label, sum(part.written), part.seconds)
 
 
@@ -233,15 +246,20 @@ class _Progress:
         if all(self.has(name) for name in self._names(number)):
             self.view.done(self.shift + number)
 
-    def fail(self, number: int, error: Exception) -> list[int]:
+    def fail(self, number: int, error: Exception, *, may_try_again: bool = True) -> list[int]:
         """Take note of a pack that could not be made.
 
         Returns:
             the numbers of the packs that take its place.
         """
-        part = self.packs[number]
+        part = self.packs[number] = self._left(number)
         again: list[Pack] = []
-        if isinstance(error, NoRoomError) and len(part.jobs) > 1:
+        if not any(part.written):
+            self.view.done(self.shift + number)
+            return []
+        if not may_try_again:
+            pass
+        elif isinstance(error, NoRoomError) and len(part.jobs) > 1:
             again = plan.halves(part)
         elif isinstance(error, LostWorkerError):
             self._deaths[number] += 1
@@ -251,7 +269,7 @@ class _Progress:
             again = plan.halves(part) if len(part.jobs) > 1 else []
         self.view.failed(self.shift + number, str(error), again=bool(again))
         if again:
-            self.view.added([_shown(half) for half in again])
+            self.view.added([_as_shown(half) for half in again])
             self.packs += again
             self._deaths += [0] * len(again)
             return list(range(len(self.packs) - len(again), len(self.packs)))
@@ -260,6 +278,14 @@ class _Progress:
         for name in self._names(number):
             self.errors[name] = error
         return []
+
+    def _left(self, number: int) -> Pack:
+        """A pack, of which the runs that have ended are not written again."""
+        part = self.packs[number]
+        pairs = zip(part.jobs, part.written, strict=True)
+        return replace(
+            part, written=tuple(w and not self.has(run_id(job.config)) for job, w in pairs)
+        )
 
     def _names(self, number: int) -> list[str]:
         part = self.packs[number]
@@ -282,6 +308,22 @@ class LostWorkerError(VgradError):
 
 def _do_here(progress: _Progress) -> None:
     """Make the packs in this process, one after the other."""
+    with _threads(progress.plan.threads):
+        _do_in_turn(progress)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use at most so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _do_in_turn(progress: _Progress) -> None:
     waiting = list(range(len(progress.packs)))
     while waiting and not progress.should_stop():
         number = waiting.pop(0)
@@ -301,7 +343,7 @@ def _do_here(progress: _Progress) -> None:
 def _share_out(progress: _Progress) -> None:
     """Make the packs in worker processes."""
     made = progress.plan
-    context, threads = ("fork", 1) if _are_own(progress.packs) else ("forkserver", made.threads)
+    context, threads = ("fork", 1) if _own_entry(progress.packs) else ("forkserver", made.threads)
     with Pool(pack.work, made.workers, threads, PRELOADED, context) as pool:
         numbers = {pool.add(part): number for number, part in enumerate(progress.packs)}
         for event in pool.events(progress.should_stop):
@@ -324,7 +366,7 @@ def _send(progress: _Progress, settings: Mapping[str, Any], folder: Path) -> Non
     """Make the packs as jobs of a cluster."""
     from vgrad import cluster
 
-    if own := _are_own(progress.packs):
+    if own := _own_entry(progress.packs):
         raise ConfigError(
             f"{own} is registered in this program alone, where jobs of a cluster cannot see it."
         )
@@ -337,7 +379,7 @@ def _send(progress: _Progress, settings: Mapping[str, Any], folder: Path) -> Non
         elif news == "done":
             progress.finish(number, [])
         elif isinstance(news, Exception):
-            progress.fail(number, news)
+            progress.fail(number, news, may_try_again=False)
         else:
             progress.hear(number, news)
 
@@ -345,10 +387,11 @@ def _send(progress: _Progress, settings: Mapping[str, Any], folder: Path) -> Non
     results = cluster.carry_out(packs, pack.work, settings, folder, on_event, progress.should_stop)
     for number, result in enumerate(results):
         if not isinstance(result, Exception):
-            progress.finish(number, result)
+            for document in result:
+                progress.hear(number, document)
 
 
-def _are_own(packs: Sequence[Pack]) -> str:
+def _own_entry(packs: Sequence[Pack]) -> str:
     """An entry of the user's own that the packs use: one that a new process would not have."""
     for part in packs:
         for job in part.jobs:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 
-from vgrad.checkpoint import Checkpoint, find
+from vgrad.checkpoint import Checkpoint
 from vgrad.config import RunConfig, run_id
 from vgrad.diagnose import describe
-from vgrad.errors import NoRoomError, StoreError
+from vgrad.errors import BusyError, NoRoomError, StoreError
 from vgrad.job import Job
 from vgrad.log import Log
 from vgrad.minutes import Minutes
 from vgrad.parts.datasets import Dataset, load
-from vgrad.store import RunWriter
+from vgrad.store import RunWriter, read_run
 from vgrad.store.disk import writing
 from vgrad.terminal import View
 from vgrad.train import Outcome, Record, Saved, Watcher, train
@@ -185,23 +185,47 @@ def _carry_out(
     data = load(config.data.name, config.data.settings)
     ids = [run_id(job.config) for job in pack.jobs]
     checkpoint = Checkpoint(pack.jobs[0].folder, ids, config.checkpoint_every)
-    start = find(checkpoint, [run for run, written in enumerate(pack.written) if written])
+    start = checkpoint.load()
+    ended = {} if start is None else _ended(pack, ids, start)
+    wanted = {run for run, written in enumerate(pack.written) if written}
+    if start is not None and not wanted <= {*start.runs, *ended}:
+        start, ended = None, {}
     with ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(AT_ONCE))
         opening = _Opening(pack, ids, checkpoint, views, pool)
         try:
-            members = opening.members(start, held)
-        except StoreError:
-            if start is None:
+            members = opening.members(wanted - ended.keys(), start, held)
+        except StoreError as error:
+            if start is None or isinstance(error, BusyError):
                 raise
-            start = None
-            members = opening.members(start, held)
+            start, ended = None, {}
+            members = opening.members(wanted, start, held)
+        for document in ended.values():
+            report(document)
         recorder = _Recorder(pack, data, members, checkpoint, pool, report, should_stop)
         train([job.config for job in pack.jobs], data, recorder, start)
-    documents = [member.document for member in members.values() if member.document is not None]
+    made = {run: member.document for run, member in members.items() if member.document is not None}
+    documents = [document for _, document in sorted((made | ended).items())]
     if all(document["status"] != "interrupted" for document in documents):
         checkpoint.remove()
     return documents
+
+
+def _ended(pack: Pack, ids: Sequence[str], saved: Saved) -> dict[int, Document]:
+    """What is there of runs that diverged in this very stack before its state was saved.
+
+    A worker that died, or a job that was queued again, leaves a pack as it was planned.
+    """
+    found = {}
+    for run, job in enumerate(pack.jobs):
+        if run in saved.runs or not pack.written[run]:
+            continue
+        with suppress(StoreError):
+            there = read_run(job.folder)
+            same = there.run_id == ids[run] and there.document.get("stack", [ids[run]]) == list(ids)
+            if there.status == "diverged" and same:
+                found[run] = {**there.document, "path": str(job.folder)}
+    return found
 
 
 @dataclass(frozen=True)
@@ -214,23 +238,27 @@ class _Opening:
     views: Sequence[View]
     pool: Executor
 
-    def members(self, start: Saved | None, held: ExitStack) -> dict[int, _Member]:
+    def members(
+        self, wanted: Collection[int], start: Saved | None, held: ExitStack
+    ) -> dict[int, _Member]:
         """The runs, ready to be recorded, and shown to begin.
 
         Args:
+            wanted: their places in the pack.
             start: where they go on; None begins them anew.
             held: closes the files.
 
         Raises:
             StoreError: a run cannot go on from there, or its folder cannot be written.
         """
-        runs = [run for run, written in enumerate(self.pack.written) if written]
+        runs = sorted(wanted)
         opened = [self.pool.submit(self._writer, run, start) for run in runs]
         wait(opened)
-        writers = [o.result() for o in opened if o.exception() is None]
-        if len(writers) < len(runs):
-            for writer in writers:
-                writer.leave()
+        if any(o.exception() is not None for o in opened):
+            for o in opened:
+                if o.exception() is None:
+                    o.result().leave()
+            raise next(error for o in opened if (error := o.exception()) is not None)
         members = {}
         for run, future in zip(runs, opened, strict=True):
             writer = held.enter_context(future.result())

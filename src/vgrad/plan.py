@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,13 @@ from vgrad.stack import form
 
 IN_CACHE = 24 << 20  # bytes of a stack's weights, gradients and units that a core works on well
 MOST = 32  # runs of a stack on a CPU
+NO_LIMIT = 1 << 30
+START = 0.5  # seconds until workers train
 WORTH_A_WORKER = 3.0  # seconds of work from which another process is worth its start
-BASE = 400 << 20  # bytes of a process before it trains anything
+MAIN = 400 << 20  # bytes of this process and of the one that workers are made from
+WORKER = 100 << 20  # bytes of a worker, before it trains anything, beside what it shares with that
 SHARE_OF_MEMORY = 0.6  # of the machine's, that a sweep takes where no limit is set
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def bytes_of(text: str) -> int:
     Raises:
         ConfigError: it is no such text.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?\s*", text, re.IGNORECASE)
     if not found:
         raise ConfigError(
             f"hydra.launcher.max_memory={text} cannot be read. Write it as in 4GB or 500MB."
@@ -94,38 +97,65 @@ def bytes_of(text: str) -> int:
     return int(float(found[1]) * UNITS[found[2].upper()])
 
 
-def make(jobs: Sequence[Job], limits: Limits, stacks: Sequence[tuple[Job, ...]] = ()) -> Plan:
+def make(
+    jobs: Sequence[Job],
+    limits: Limits,
+    stacks: Sequence[tuple[Job, ...]] = (),
+    done: Collection[str] = (),
+) -> Plan:
     """Plan some runs.
 
+    The stacks of a sweep that is repeated are those of the first time: to the last bit a run's
+    numbers may depend on the size of its stack. So all runs are planned, whether they are done or
+    not, and then the stacks that are done are left out.
+
     Args:
-        jobs: the runs that are to be made, each once.
+        jobs: the runs, each once.
         limits: what the user has set.
         stacks: the stacks, in their order, that runs were in when they were interrupted; they
             are made again as they were, other runs of theirs left unwritten.
+        done: the run_id of those that need not be made.
 
     Raises:
         ConfigError: the limit on memory does not let a single run through.
     """
-    wanted = {run_id(job.config) for job in jobs}
+    cores = _cores(jobs, limits)
+    wanted = {run_id(job.config): job for job in jobs if run_id(job.config) not in done}
     packs: list[Pack] = []
     for stack in stacks:
         packs.append(_pack(stack, [run_id(job.config) in wanted for job in stack]))
-        wanted -= {run_id(job.config) for job in stack}
-    rest = [job for job in jobs if run_id(job.config) in wanted]
-    cores = _cores(jobs, limits)
+        for job in stack:
+            wanted.pop(run_id(job.config), None)
+    first = _cut_all(jobs, limits, cores)
+    for part in first:
+        if wanted.keys() >= {run_id(job.config) for job in part.jobs}:
+            packs.append(part)
+            for job in part.jobs:
+                wanted.pop(run_id(job.config), None)
+    packs += _cut_all(list(wanted.values()), limits, cores)
+    packs.sort(key=lambda pack: -pack.seconds)
+    workers = _workers(packs, limits, cores)
+    return Plan(tuple(packs), workers, _threads(first, limits, cores), _duration(packs, workers))
+
+
+def _cut_all(jobs: Sequence[Job], limits: Limits, cores: int) -> list[Pack]:
+    """The runs by stack, enough of them for all cores where there is much to do."""
     most = limits.max_runs_per_stack
-    packs += [_pack(runs) for runs in _split(rest, limits, cores, most or MOST * 1000)]
-    spare = most is None and rest
-    while spare and len(packs) < cores and sum(p.seconds for p in packs) > WORTH_A_WORKER * cores:
+    packs = [_pack(runs) for runs in _split(jobs, limits, cores, most or NO_LIMIT)]
+    while most is None and len(packs) < cores and _seconds(packs) > WORTH_A_WORKER * cores:
         largest = max(len(pack.jobs) for pack in packs)
         if largest == 1:
             break
-        again = _split(rest, limits, cores, math.ceil(largest / 2))
-        packs = [*packs[: len(stacks)], *(_pack(runs) for runs in again)]
-    packs.sort(key=lambda pack: -pack.seconds)
+        packs = [_pack(runs) for runs in _split(jobs, limits, cores, math.ceil(largest / 2))]
+    return packs
+
+
+def _threads(packs: Sequence[Pack], limits: Limits, cores: int) -> int:
+    """The threads of each worker: those that all runs would have, whatever is left of them."""
     workers = _workers(packs, limits, cores)
-    threads = max(1, cores_here() // workers)
-    return Plan(tuple(packs), workers, threads, _duration(packs, workers))
+    if workers == 1 and limits.workers is None and _seconds(packs) < WORTH_A_WORKER:
+        return 1  # a second one gains little, and stalls where the machine is busy
+    return max(1, cores_here() // workers)
 
 
 def may_share(jobs: Sequence[Job], limits: Limits) -> bool:
@@ -151,33 +181,72 @@ def cores_here() -> int:
     return os.cpu_count() or 1
 
 
+def _seconds(packs: Sequence[Pack]) -> float:
+    return sum(pack.seconds for pack in packs)
+
+
 def _cores(jobs: Sequence[Job], limits: Limits) -> int:
-    """How many processes could train at once."""
+    """How many processes could train at once, as far as the memory goes.
+
+    Raises:
+        ConfigError: it does not hold a single run in as many as were asked for.
+    """
     if any(not job.config.device.startswith("cpu") for job in jobs):
+        return limits.workers or 1
+    if not jobs:
         return 1
-    return limits.workers or cores_here()
+    largest = max((job.config for job in jobs), key=_memory_of)
+    each, whole = _memory_of(largest), _whole(limits, "cpu")
+    cores = limits.workers or cores_here()
+    while limits.workers is None and cores > 1 and _share(whole, cores) < each:
+        cores -= 1
+    if _share(whole, cores) < each and (limits.max_memory or limits.workers):
+        least = MAIN + cores * (WORKER + each)
+        raise ConfigError(
+            f"One run of depth={largest.depth} width={largest.width} takes "
+            f"{each / 2**20:,.0f} MB, so that {cores} worker{'s' * (cores > 1)} need "
+            f"{least / 2**20:,.0f} MB in all; hydra.launcher.max_memory leaves "
+            f"{whole / 2**20:,.0f} MB."
+        )
+    return cores
+
+
+def _memory_of(config: RunConfig) -> int:
+    """Bytes that one run takes in a stack."""
+    assert config.batch_size is not None, "the config is not resolved"
+    return memory_of(config, load(config.data.name, config.data.settings), config.batch_size)
+
+
+def _whole(limits: Limits, device: str) -> int:
+    """Bytes that the sweep may take."""
+    return limits.max_memory or int(SHARE_OF_MEMORY * memory(device))
+
+
+def _share(whole: int, workers: int) -> int:
+    """Bytes of it that are left for a stack."""
+    return (whole - MAIN) // workers - WORKER
 
 
 def _workers(packs: Sequence[Pack], limits: Limits, cores: int) -> int:
     if limits.workers is not None:
         return min(limits.workers, max(1, len(packs)))
-    if sum(pack.seconds for pack in packs) < WORTH_A_WORKER:
+    if _seconds(packs) < WORTH_A_WORKER:
         return 1
     return max(1, min(cores, len(packs)))
 
 
 def _duration(packs: Sequence[Pack], workers: int) -> float:
     """When the last worker is done, if each takes the next pack as it is free."""
-    ends = [0.0] * workers
+    ends = [0.0] * min(workers, cores_here())
     for pack in packs:
         ends[ends.index(min(ends))] += pack.seconds
-    return max(ends, default=0.0)
+    return max(ends, default=0.0) + (START if workers > 1 else 0.0)
 
 
 def _pack(jobs: Sequence[Job], written: Sequence[bool] | None = None) -> Pack:
     config = jobs[0].config
     names = list(dict.fromkeys(job.config.activation.name for job in jobs))
-    label = f"{', '.join(names)} {config.depth} × {config.width}"
+    label = f"{config.depth} × {config.width} {', '.join(names)}"
     cost = seconds(config, len(jobs))
     return Pack(tuple(jobs), tuple(written or [True] * len(jobs)), cost, label)
 
@@ -216,20 +285,9 @@ def _plain(choice: Choice) -> tuple[Any, ...]:
 
 def _room(config: RunConfig, limits: Limits, cores: int) -> int:
     """How many such runs the memory holds in a stack, with as many stacks as cores at once."""
-    data = load(config.data.name, config.data.settings)
-    assert config.batch_size is not None, "the config is not resolved"
-    each = memory_of(config, data, config.batch_size)
-    on_cpu = config.device == "cpu"
-    whole = limits.max_memory or int(SHARE_OF_MEMORY * memory(config.device))
-    share = (whole - (cores + 1) * BASE if on_cpu else whole) // cores
-    if limits.max_memory is not None and each > share:
-        raise ConfigError(
-            f"hydra.launcher.max_memory leaves {max(0, share) / 2**20:,.0f} MB for a stack, of "
-            f"{whole / 2**20:,.0f} MB with {cores} workers; one run of depth={config.depth} "
-            f"width={config.width} takes {each / 2**20:,.0f} MB. Fewer hydra.launcher.workers "
-            "leave more for each."
-        )
-    return max(1, share // each)
+    whole = _whole(limits, config.device)
+    share = _share(whole, cores) if config.device == "cpu" else whole // cores
+    return max(1, share // _memory_of(config))
 
 
 def _size(config: RunConfig, limits: Limits, cores: int) -> int:

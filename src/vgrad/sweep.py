@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from vgrad.combine import Combiner, check_all, combinations
 from vgrad.compose import Document, Request, prepare
 from vgrad.config import LONGEST_NAME
-from vgrad.errors import ConfigError, StoreError
+from vgrad.errors import BusyError, ConfigError
 from vgrad.explain import explaining
 from vgrad.folder import ELSEWHERE, check_sweep_folder
 from vgrad.interrupt import Interrupted
@@ -36,6 +36,7 @@ from vgrad.store.disk import writing
 from vgrad.store.lock import free, is_held, take
 from vgrad.task import Task
 from vgrad.terminal import SweepView, View
+from vgrad.terminal.lines import roughly
 from vgrad.workers import PRELOADED, warm
 
 if TYPE_CHECKING:
@@ -118,16 +119,8 @@ def lines_of(forecast: Forecast) -> list[str]:
         f"done:     {forecast.done}",
         f"to do:    {to_do}, in {stacks}" if to_do else "to do:    nothing",
         f"workers:  {forecast.workers}",
-        f"expected: {_duration(forecast.seconds)}",
+        f"expected: {roughly(forecast.seconds)}",
     ]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _no_view() -> Any:
@@ -284,7 +277,7 @@ def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = take(folder)
-    except StoreError:
+    except BusyError:
         raise _busy(folder) from None
     try:
         yield
@@ -292,8 +285,8 @@ def _locked(folder: Path) -> Iterator[None]:
         free(lock)
 
 
-def _busy(folder: Path) -> StoreError:
-    return StoreError(
+def _busy(folder: Path) -> BusyError:
+    return BusyError(
         f"{folder} is being written by another vgrad sweep. Wait for it to end; then the same "
         f"command makes what is missing. {ELSEWHERE}."
     )

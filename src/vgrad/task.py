@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vgrad.combine import Combiner, swept
 from vgrad.compose import Document, train
+from vgrad.interrupt import undisturbed
 from vgrad.job import Job
 from vgrad.objective import Told, told
 from vgrad.terminal import SweepView, View, literal
@@ -94,8 +95,8 @@ class Task:
         if not jobs:
             return {}
         if self._launch is None:
-            from vgrad.launch import Launch
-
+            with undisturbed():
+                from vgrad.launch import Launch
             assert self.combiner is not None
             self._launch = Launch(settings, self.combiner.folder, self._opened())
         outcomes = self._launch.carry_out(jobs)

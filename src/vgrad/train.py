@@ -148,8 +148,9 @@ class Course:
             last = stopping or step == steps
             if not self._take_step(step, last=last):
                 continue
-            self._told = max(self._told, step)
-            self._watcher.step(step)
+            if step > self._told:  # else it was told before the loop went back
+                self._told = step
+                self._watcher.step(step)
             if last or len(self._gone) == len(self._runs):
                 status = "interrupted" if stopping else "completed"
                 left = [run for place, run in enumerate(self._runs) if place not in self._gone]

@@ -49,13 +49,23 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"hydra.launcher has no setting {name!r}.{did_you_mean(name, known)}")
         if why := _unfit(name, value):
             raise ConfigError(f"hydra.launcher.{name}={value!r} does not do: {why}.")
+    idle = [
+        name for name, value in wanted.items() if name not in ELSEWHERE and value not in ({}, [])
+    ]
+    if "cluster" not in wanted and idle:
+        raise ConfigError(
+            f"hydra.launcher.{idle[0]} is about the jobs of a cluster, and none is named: "
+            f"add hydra.launcher.cluster=slurm."
+        )
+    if wanted.get("cluster") == "slurm":
+        _check_slurm()
     return {name: value for name, value in wanted.items() if name not in ELSEWHERE[1:]}
 
 
 def _unfit(name: str, value: Any) -> str | None:
     """Why a setting cannot be used, None if it can."""
     if name == "cluster" and value not in CLUSTERS:
-        return f"there are {', '.join(CLUSTERS)}"
+        return did_you_mean(str(value), CLUSTERS).strip().rstrip(".")
     if name in WORDS and not _is_line(value):
         return "it takes a name"
     if name in COUNTS:
@@ -92,6 +102,15 @@ def _is_line(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
+def _check_slurm() -> None:
+    if missing := [name for name in ("sbatch", "srun") if not shutil.which(name)]:
+        raise ConfigError(
+            f"hydra.launcher.cluster=slurm needs Slurm's {' and '.join(missing)}, not found on "
+            "this machine. Start vgrad where jobs are submitted, or use "
+            "hydra.launcher.cluster=local for jobs on this machine."
+        )
+
+
 def make_executor(settings: Mapping[str, Any], folder: Path) -> AutoExecutor:
     """Submitit's executor for these settings; its files, pickles among them, go into `folder`.
 
@@ -99,12 +118,6 @@ def make_executor(settings: Mapping[str, Any], folder: Path) -> AutoExecutor:
         ConfigError: submitit or Slurm is not there, or a setting cannot be passed on.
     """
     cluster = settings["cluster"]
-    if cluster == "slurm" and (missing := [n for n in ("sbatch", "srun") if not shutil.which(n)]):
-        raise ConfigError(
-            f"hydra.launcher.cluster=slurm needs Slurm's {' and '.join(missing)}, not found on "
-            "this machine. Start vgrad where jobs are submitted, or use "
-            "hydra.launcher.cluster=local for jobs on this machine."
-        )
     try:
         import submitit
     except ImportError:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vgrad.store.columns import LAYER_COLUMNS, STEP_COLUMNS
     from vgrad.store.document import decode, dumps, encode
     from vgrad.store.frames import Frames, load
-    from vgrad.store.run_file import RunFile, find_runs, read_run, read_runs
+    from vgrad.store.run_file import RunFile, find_runs, is_whole, read_run, read_runs, tidy
     from vgrad.store.writer import RunWriter
 else:
     __getattr__, __dir__, _ = lazy.attach(
@@ -20,7 +20,7 @@ else:
             "columns": ["LAYER_COLUMNS", "STEP_COLUMNS"],
             "document": ["decode", "dumps", "encode"],
             "frames": ["Frames", "load"],
-            "run_file": ["RunFile", "find_runs", "read_run", "read_runs"],
+            "run_file": ["RunFile", "find_runs", "is_whole", "read_run", "read_runs", "tidy"],
             "writer": ["RunWriter"],
         },
     )
@@ -35,7 +35,9 @@ __all__ = [
     "dumps",
     "encode",
     "find_runs",
+    "is_whole",
     "load",
     "read_run",
     "read_runs",
+    "tidy",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vgrad.errors import DamagedFileError, StoreError, VgradError, WriteError
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 USERS_TO_MEND = {
     errno.EACCES,
     errno.EISDIR,
@@ -41,8 +42,12 @@ def writing(path: Path) -> Iterator[None]:
 
 def write_fault(path: Path, error: OSError) -> VgradError:
     """The error for the user: StoreError where the path is at fault, WriteError for the disk."""
-    kind = StoreError if error.errno in USERS_TO_MEND else WriteError
-    return kind(f"{path} cannot be written: {error.strerror or error}.")
+    message = f"{path} cannot be written: {error.strerror or error}."
+    if error.errno in USERS_TO_MEND:
+        return StoreError(message)
+    if error.errno in FULL:
+        message += " What was recorded is kept: make room, and the same command goes on from there."
+    return WriteError(message)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgrad.errors import StoreError
+from vgrad.errors import BusyError
 from vgrad.store.columns import LOCK
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def take(folder: Path) -> BaseFileLock:
     """The folder's lock, held.
 
     Raises:
-        StoreError: a live process holds it.
+        BusyError: a live process holds it.
         OSError: the folder cannot be written.
     """
     from filelock import FileLock, Timeout  # not needed to read
@@ -34,7 +34,7 @@ def take(folder: Path) -> BaseFileLock:
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.01)
     except Timeout:
-        raise StoreError(
+        raise BusyError(
             f"{folder} is being written by another vgrad. "
             "Wait for it to end, or give this run a folder of its own with name=NAME."
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vgrad.errors import StoreError
-from vgrad.store.columns import DOCUMENT, TABLES
+from vgrad.store.columns import CHECKPOINT, DOCUMENT, LOCK, TABLES
+from vgrad.store.disk import read_file
 from vgrad.store.document import RUNNING, decode, parse, read_bytes
 from vgrad.store.lock import is_held
 
@@ -88,6 +90,35 @@ def read_run(folder: Path | str) -> RunFile:
             return RunFile(folder, document, "interrupted", data)
         data, document = again, parse(folder, again)
     return RunFile(folder, document, document["status"], data)
+
+
+def is_whole(run: RunFile) -> bool:
+    """Whether the tables of a run that has ended are the files that it wrote."""
+    for table in TABLES:
+        seal = run.document["files"].get(table.parquet, {})
+        try:
+            data = read_file(run.path / table.parquet)
+        except (FileNotFoundError, StoreError):
+            return False
+        if hashlib.sha256(data).hexdigest() != seal.get("sha256"):
+            return False
+    return True
+
+
+def tidy(folder: Path, *, with_checkpoint: bool) -> None:
+    """Delete what a kill left in the folder of a run that has ended, and that nothing needs.
+
+    Args:
+        folder: the run's; nobody else writes it.
+        with_checkpoint: whether a checkpoint is of no more use either.
+    """
+    names = {LOCK, *(table.journal for table in TABLES)}
+    if with_checkpoint:
+        names.add(CHECKPOINT)
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.name in names or (entry.name.startswith(".") and entry.name.endswith(".part")):
+                os.unlink(entry)
 
 
 def find_runs(path: Path | str) -> list[Path]:

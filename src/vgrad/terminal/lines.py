@@ -68,6 +68,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
+def roughly(seconds: float) -> str:
+    """A time that was foretold: below some seconds it is not worth a number."""
+    return "under 5 s" if seconds < 5 else f"about {duration(seconds)}"
+
+
 def say(line: str, stream: TextIO) -> None:
     """Write a line as the encoding can hold it; a reader that goes away ends the talk only."""
     encoding = getattr(stream, "encoding", None) or "utf-8"

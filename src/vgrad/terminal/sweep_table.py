@@ -1,7 +1,8 @@
 """The table that closes a sweep: what came of each setting, mean ± standard error over seeds.
 
 The standard error is the sample's standard deviation over √n. A number that is not finite counts
-for no mean; where no run of a row has a finite one, it is shown itself.
+for no mean; where no run of a row has a finite one, it is shown itself. What came of a run that
+diverged counts for none either.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ class Row:
         return sum(run["status"] == "diverged" for run in self.runs)
 
     def numbers(self, name: str) -> list[float]:
-        """A field's values, as far as they are numbers."""
-        values = [run.get(name) for run in self.runs]
+        """A field's values, as far as they are numbers; of runs that diverged only `grad_decay`."""
+        runs = self.runs
+        if name != "grad_decay":
+            runs = tuple(run for run in runs if run["status"] != "diverged")
+        values = [run.get(name) for run in runs]
         return [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
 
     def mean(self, name: str) -> float | None:
@@ -333,6 +337,6 @@ def _caption(rows: Sequence[Row], *, with_decay: bool) -> str:
         words.append("the grad_decay in decades per layer at the start, < 0 where it vanishes")
     if diverged:
         words.append(
-            f"{counted(diverged, 'run')} diverged: what is not finite is left out of the means"
+            f"{counted(diverged, 'run')} diverged, and count in no mean of what came at the end"
         )
     return sentence("; ".join(words)) if words else ""

@@ -12,7 +12,7 @@ from vgrad.diagnose import number, percent
 from vgrad.diagnose.phrases import counted
 from vgrad.store.document import decode
 from vgrad.store.run_file import flat
-from vgrad.terminal.lines import duration, literal
+from vgrad.terminal.lines import duration, literal, roughly
 from vgrad.terminal.sweep_view import PackShown
 
 MADE = ("completed", "diverged")  # what is not made again
@@ -96,7 +96,7 @@ class Tally:
         self.stacks[pack].runs.add(path)
         self.statuses[told[0]] += 1
         self.verdicts[told[1]] += 1
-        self._rank(dict(flat(run.get("config") or {})), summary)
+        self._rank(dict(flat(run.get("config") or {})), summary if told[0] != "diverged" else {})
 
     def done(self, pack: int) -> None:
         """A stack has been carried out."""
@@ -259,7 +259,7 @@ def opening(tally: Tally) -> str:
     earlier = f"; {already} of {tally.in_all} are there already" if already else ""
     stacks = f"{counted(to_make, 'run')} in {counted(len(tally.stacks), 'stack')}"
     workers = counted(tally.workers, "worker")
-    return f"{stacks}, {workers}, about {duration(tally.seconds_left)}{earlier}"
+    return f"{stacks}, {workers}, {roughly(tally.seconds_left)}{earlier}"
 
 
 class Ending(NamedTuple):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.step", "benchmarks.startup")
+BENCHMARKS = tuple(
+    f"benchmarks.{name}"
+    for name in ("step", "stack", "startup", "load", "memory", "scaling", "sweep")
+)
 
 for name in BENCHMARKS:
     print(f"\n== {name}", flush=True)

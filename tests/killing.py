@@ -208,7 +208,7 @@ def _suffer(words: Sequence[str], fate: Fate, changes: mmap.mmap, marks: Path) -
     if fate.largest:
         resource.setrlimit(resource.RLIMIT_FSIZE, (fate.largest, fate.largest))
     if fate.forked:
-        import_module("vgrad.launch")._are_own = lambda packs: "mine"  # type: ignore[attr-defined]
+        import_module("vgrad.launch")._own_entry = lambda packs: "mine"  # type: ignore[attr-defined]
     if fate.fault:
         _have_training_fail(fate, marks)
     if fate.nobody:

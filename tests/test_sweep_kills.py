@@ -28,9 +28,9 @@ SWEEPS = {
                  "optimizer.lr=0.1,1e9", "seed=range(3)"),
     "anew": (*SMALL, HERE, "checkpoint.every=0", "depth=2,3", "activation=relu",
              "optimizer.lr=0.1,1e9", "seed=range(2)"),
-    "long": ("sweep", "width=8", "data=white", "steps=500", "probe.every=20", "name=all",
+    "long": ("sweep", "width=8", "data=white", "steps=2000", "probe.every=100", "name=all",
              "hydra.launcher.max_runs_per_stack=2", "hydra.launcher.workers=2",
-             "checkpoint.every=50", "depth=2", "activation=relu,tanh", "seed=range(2)"),
+             "checkpoint.every=100", "depth=2", "activation=relu,tanh", "seed=range(2)"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Run every benchmark, each in a process of its own, one after the other."""
+"""Run the benchmarks that take minutes, each in a process of its own, one after the other."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import subprocess
 import sys
 
 BENCHMARKS = tuple(
-    f"benchmarks.{name}"
-    for name in ("step", "stack", "startup", "load", "memory", "scaling", "sweep")
+    f"benchmarks.{name}" for name in ("step", "stack", "startup", "load", "memory", "scaling")
 )
 
 for name in BENCHMARKS:

@@ -243,6 +243,7 @@ def setting_types(entry: Entry) -> dict[str, tuple[type, ...]]:
     return types
 
 
+@cache
 def key_of(attribute: str) -> str:
     """The key on the command line of an attribute: `probe.every` for `probe_every`."""
     return re.sub(r"_every$", ".every", attribute)

@@ -12,8 +12,7 @@ import statistics
 
 import torch
 
-from benchmarks.step import LEARNING_RATE, MODULES, Case, made_data, plain, seconds
-from vgrad.config import Choice, RunConfig
+from benchmarks.step import MODULES, Case, made_data, network, plain, seconds
 from vgrad.parts.datasets import Dataset
 from vgrad.train import Watcher, train
 
@@ -28,25 +27,7 @@ CASES = (
 
 def stacked(case: Case, data: Dataset, activation: str, steps: int, runs: int) -> None:
     """Train a stack of runs that differ in their seed, nothing recorded."""
-    configs = [
-        RunConfig(
-            activation=Choice(activation),
-            init=Choice("he_normal"),
-            loss=Choice("cross_entropy"),
-            data=Choice("white"),
-            optimizer=Choice("sgd", {"lr": LEARNING_RATE}),
-            model=Choice("mlp"),
-            depth=case.depth,
-            width=case.width,
-            batch_size=case.batch,
-            steps=steps,
-            device="cpu",
-            probe_every=0,
-            eval_every=0,
-            seed=seed,
-        )
-        for seed in range(runs)
-    ]
+    configs = [network(case, activation, steps, seed=seed) for seed in range(runs)]
     train(configs, data, Watcher())
 
 

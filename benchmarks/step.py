@@ -78,9 +78,11 @@ def plain(case: Case, data: Dataset, activation: str, steps: int) -> None:
                 return
 
 
-def ours(case: Case, data: Dataset, activation: str, steps: int, every: int | None) -> None:
-    """Train with vgrad's engine, records taken but not written."""
-    config = RunConfig(
+def network(
+    case: Case, activation: str, steps: int, every: int | None = 0, seed: int = 0
+) -> RunConfig:
+    """The run that vgrad makes in the plain loop's place; by default nothing is recorded."""
+    return RunConfig(
         activation=Choice(activation),
         init=Choice("he_normal"),
         loss=Choice("cross_entropy"),
@@ -94,8 +96,13 @@ def ours(case: Case, data: Dataset, activation: str, steps: int, every: int | No
         device="cpu",
         probe_every=every,
         eval_every=0,
+        seed=seed,
     )
-    train([config], data, Watcher())
+
+
+def ours(case: Case, data: Dataset, activation: str, steps: int, every: int | None) -> None:
+    """Train with vgrad's engine, records taken but not written."""
+    train([network(case, activation, steps, every)], data, Watcher())
 
 
 def seconds(call: Callable[[], None]) -> float:

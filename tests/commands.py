@@ -49,16 +49,14 @@ def execute_nothing(
 ) -> dict[str, Any]:
     """In the place of `vgrad.pack.execute`: leaves a run without a record."""
     with RunWriter(folder, run_id(config), config.plain(), {}) as writer:
-        return writer.finish("completed", {"verdict": "healthy"}, {})
+        document = writer.finish("completed", {"verdict": "healthy"}, {})
+    return {**document, "path": str(folder)}
 
 
 def work_nothing(pack: Pack, report: Report, should_stop: Callable[[], bool]) -> list[Any]:
     """In the place of `vgrad.pack.work`: leaves runs without a record."""
-    return [
-        execute_nothing(job.config, job.folder, SilentView(), should_stop)
-        | {"path": str(job.folder)}
-        for job in pack.jobs
-    ]
+    view = SilentView()
+    return [execute_nothing(job.config, job.folder, view, should_stop) for job in pack.jobs]
 
 
 def vgrad(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:

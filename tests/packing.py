@@ -10,8 +10,8 @@ import networks
 from vgrad import pack
 from vgrad.check import check
 from vgrad.config import run_id
-from vgrad.job import Job
-from vgrad.pack import Document, Pack
+from vgrad.job import Document, Job
+from vgrad.pack import Pack
 from vgrad.store.columns import TABLES
 
 DATA = {"data__train_size": 64, "data__test_size": 32, "data__dim": 6, "data__classes": 4}

@@ -259,8 +259,8 @@ def _stdout_kept(json: bool) -> Iterator[None]:
         yield
 
 
-def _show(*tables: Any, width_of_pipe: int = 80) -> None:
-    console = _console(width_of_pipe)
+def _show(*tables: Any) -> None:
+    console = _console()
     with console.capture() as captured:
         console.print(*tables, sep="\n")
     for line in captured.get().splitlines():

@@ -25,13 +25,12 @@ from vgrad.errors import ConfigError
 from vgrad.explain import explaining
 from vgrad.folder import check_run_folder, finished
 from vgrad.interrupt import Interrupted, orderly, undisturbed
+from vgrad.job import Document
 from vgrad.loader import Loader
 from vgrad.overrides import read, refuse_environment
 from vgrad.schema import publish, register_run_id, to_config
 from vgrad.store.disk import writing
 from vgrad.terminal import View
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -225,12 +224,13 @@ def train(cfg: DictConfig, make_view: Callable[[], View], *, keep_finished: bool
     config = replace(_resolved(cfg), name=str(cfg.name))
     folder = _relative(Path(HydraConfig.get().runtime.output_dir))
     document = finished(folder, config) if keep_finished else None
-    if document is None:
-        with make_view() as view, orderly() as stop:
-            document = execute(config, folder, view, stop.asked)
-        if stop.signal is not None:
-            raise Interrupted(stop.signal, {**document, "path": str(folder)})
-    return {**document, "path": str(folder)}
+    if document is not None:
+        return {**document, "path": str(folder)}
+    with make_view() as view, orderly() as stop:
+        document = execute(config, folder, view, stop.asked)
+    if stop.signal is not None:
+        raise Interrupted(stop.signal, document)
+    return document
 
 
 def _relative(path: Path) -> Path:

@@ -9,6 +9,8 @@ from typing import Any
 
 from vgrad.config import RunConfig
 
+Document = dict[str, Any]  # what a run's run.json holds, and its `path`
+
 
 @dataclass(frozen=True)
 class Job:

@@ -14,8 +14,8 @@ from vgrad import pack, plan, store
 from vgrad.config import REGISTRIES, RunConfig, run_id
 from vgrad.errors import ConfigError, NoRoomError, StoreError, VgradError, WriteError
 from vgrad.interrupt import Interrupted, orderly
-from vgrad.job import Job
-from vgrad.pack import Document, Pack
+from vgrad.job import Document, Job
+from vgrad.pack import Pack
 from vgrad.plan import Plan
 from vgrad.store import RunFile
 from vgrad.terminal import PackShown, SweepView

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-Document = dict[str, Any]
+from vgrad.job import Document
 
 
 class Told(float):

@@ -19,7 +19,7 @@ from vgrad.checkpoint import Checkpoint
 from vgrad.config import RunConfig, run_id
 from vgrad.diagnose import describe
 from vgrad.errors import BusyError, NoRoomError, StoreError
-from vgrad.job import Job
+from vgrad.job import Document, Job
 from vgrad.log import Log
 from vgrad.minutes import Minutes
 from vgrad.parts.datasets import Dataset, load
@@ -33,7 +33,6 @@ AT_ONCE = 8  # runs whose files are begun or ended at once: they mostly wait for
 NEWS = 0.2  # seconds between two words of how far a pack is
 HYDRA = ".hydra"
 
-Document = dict[str, Any]
 Report = Callable[[Any], None]
 
 

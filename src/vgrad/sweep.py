@@ -22,13 +22,13 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vgrad.combine import Combiner, check_all, combinations
-from vgrad.compose import Document, Request, prepare
+from vgrad.compose import Request, prepare
 from vgrad.config import LONGEST_NAME
 from vgrad.errors import BusyError, ConfigError
 from vgrad.explain import explaining
 from vgrad.folder import ELSEWHERE, check_sweep_folder
 from vgrad.interrupt import Interrupted
-from vgrad.job import Job
+from vgrad.job import Document, Job
 from vgrad.loader import Loader, overrides_of
 from vgrad.objective import Told
 from vgrad.overrides import read

@@ -12,9 +12,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from vgrad.combine import Combiner, swept
-from vgrad.compose import Document, train
+from vgrad.compose import train
 from vgrad.interrupt import undisturbed
-from vgrad.job import Job
+from vgrad.job import Document, Job
 from vgrad.objective import Told, told
 from vgrad.terminal import SweepView, View, literal
 

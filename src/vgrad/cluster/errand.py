@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any
 
 from vgrad.errors import VgradError
+from vgrad.job import Document
 
-Document = dict[str, Any]
 Report = Callable[[Any], None]
 Work = Callable[[Any, Report, Callable[[], bool]], list[Document]]
 

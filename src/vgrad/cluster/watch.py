@@ -13,11 +13,12 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from vgrad.cluster.errand import Document, Errand, Journal, Report, Work
+from vgrad.cluster.errand import Errand, Journal, Report, Work
 from vgrad.cluster.outbox import FOLDER, JOBS, outbox
 from vgrad.cluster.queue import ENDED, QUEUED, LocalQueue, Queue, SlurmQueue, State
 from vgrad.cluster.submission import checked, make_executor, submit
 from vgrad.errors import ConfigError, VgradError
+from vgrad.job import Document
 from vgrad.store.disk import writing
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from vgrad.diagnose import number, reach
-from vgrad.terminal.lines import commands, heading, headline, literal, measures
+from vgrad.terminal.lines import commands, heading, headline, literal, measures, say
 from vgrad.terminal.view import SilentView
 
 LINES = 10
@@ -71,8 +70,4 @@ class PlainView(SilentView):
         self._silence = self._next + self._tenth
 
     def _write(self, line: str) -> None:
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            print(line.encode(encoding, "replace").decode(encoding), file=self._stream, flush=True)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        say(line, self._stream)

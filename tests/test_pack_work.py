@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ import yaml
 from packing import DIVERGES, DIVERGES_LATE, PARQUET, files, job, made, packed, stopped, tables
 from vgrad import pack
 from vgrad.config import run_id
-from vgrad.errors import NoRoomError, StoreError
+from vgrad.errors import NoRoomError, StoreError, WriteError
 from vgrad.pack import Pack
-from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS, load, read_run
+from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS, RunWriter, load, read_run
 from vgrad.store.columns import CHECKPOINT
 from vgrad.store.lock import free, take
 from vgrad.terminal import SilentView
@@ -281,6 +282,31 @@ def test_a_fault_is_passed_on_as_it_is_and_its_runs_have_failed(tmp_path, monkey
     with pytest.raises(RuntimeError, match="shapes differ"):
         made(given)
     assert [read_run(job.folder).status for job in given.jobs] == ["failed"] * 2
+
+
+def test_a_fault_in_one_runs_files_leaves_those_alone_that_are_being_ended(tmp_path, monkeypatch):
+    begun, left, overlaps = Event(), Event(), []
+    finish, leave = RunWriter.finish, RunWriter.__exit__
+
+    def slow(writer, status, *rest):
+        if writer.folder == given.jobs[0].folder:
+            begun.wait(10)
+            raise WriteError("the disk is full")
+        begun.set()
+        overlaps.append(left.wait(0.3))
+        return finish(writer, status, *rest)
+
+    def leaving(*args):
+        left.set()
+        leave(*args)
+
+    given = packed(tmp_path, {}, {})
+    monkeypatch.setattr(RunWriter, "finish", slow)
+    monkeypatch.setattr(RunWriter, "__exit__", leaving)
+    with pytest.raises(WriteError, match="full"):
+        made(given)
+    assert overlaps == [False]
+    assert read_run(given.jobs[1].folder).status == "completed"
 
 
 def test_a_folder_that_another_vgrad_writes_ends_the_pack_and_leaves_the_others_free(tmp_path):

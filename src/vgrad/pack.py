@@ -189,8 +189,8 @@ def _carry_out(
     wanted = {run for run, written in enumerate(pack.written) if written}
     if start is not None and not wanted <= {*start.runs, *ended}:
         start, ended = None, {}
-    with ExitStack() as held:
-        pool = held.enter_context(ThreadPoolExecutor(AT_ONCE))
+    # A fault waits until no thread writes any more: only then are the files that are left closed.
+    with ExitStack() as held, ThreadPoolExecutor(AT_ONCE) as pool:
         opening = _Opening(pack, ids, checkpoint, views, pool)
         try:
             members = opening.members(wanted - ended.keys(), start, held)

@@ -77,6 +77,9 @@ class Draw:
 
     def _fill_bias(self, bias: Tensor, fan_in: int, draws: Generator) -> None:
         settings = self._init.settings
+        if self._entry.bias is None and not settings["bias_std"]:  # nothing is drawn
+            bias.fill_(settings["bias"])
+            return
         draft = torch.zeros(bias.shape, dtype=torch.float64)
         if self._entry.bias is not None:
             self._entry.bias(draft, fan_in, draws)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,3 +45,15 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Call:
     if bias is None:
         return partial(torch.bmm, x, weight, out=out)
     return partial(torch.baddbmm, bias, x, weight, out=out)
+
+
+def products(reads: Tensor, errors: Tensor, out: Tensor, batch: int) -> Iterator[Call]:
+    """out = xᵀ δ of K layers, meaned over the examples; [K, R, …] each, nothing for K = 0."""
+    if len(out):
+        x, delta, into = reads.flatten(0, 1), errors.flatten(0, 1), out.flatten(0, 1)
+        yield partial(into.baddbmm_, x.mT, delta, beta=0.0, alpha=1.0 / batch)
+
+
+def mean(deltas: Tensor, out: Tensor) -> None:
+    """out = δ, meaned over the examples, [… , B, D] → [… , 1, D]; torch.mean takes longer."""
+    torch.sum(deltas, -2, keepdim=True, out=out).mul_(1.0 / deltas.shape[-2])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vgrad.layout import FACTORS, WEIGHTS, Layout
-from vgrad.net import Call, Net, affine, scaling
+from vgrad.net import Call, Net, affine, mean, products, scaling
 from vgrad.nonlinearity import Nonlinearity, differentiate
 from vgrad.norm import Norm
 
@@ -206,11 +206,11 @@ class Pass:
         named, last = self._net.gradients.named, layer == layout.depth
         block, place = ("last", 0) if last else ("hidden", layer - 1) if layer else ("first", 0)
         into = named[block][:1]
-        yield from _products(x[None], delta[None], into, batch)
+        yield from products(x[None], delta[None], into, batch)
         yield from update(block, slice(place, place + 1), into)
         if layout.architecture.bias:
             bias = named["last_bias" if last else "hidden_bias"]
-            yield partial(_mean, delta, bias[0 if last else layer])
+            yield partial(mean, delta, bias[0 if last else layer])
             if layer == 0:
                 for block in ("hidden_bias", "last_bias"):
                     yield from update(block, slice(None), named[block])
@@ -347,41 +347,29 @@ class Pass:
             )
             below = [hidden_delta[:1], hidden_delta[1:], inner_delta]
             for name, x, error in zip(FACTORS, reads, below, strict=True):
-                yield from _products(x, error, into[name], batch)
+                yield from products(x, error, into[name], batch)
             reads = [hidden[:1], hidden[1:], inner]
         for name, x, error in zip(WEIGHTS, reads, errors, strict=True):
-            yield from _products(x, error, into[name], batch)
+            yield from products(x, error, into[name], batch)
 
     def _other_gradients(self) -> Iterator[Call]:
         """∂L/∂ of biases, gates and heads."""
         blocks, into, batch = self._room.blocks, self._net.gradients.named, self._inputs.shape[1]
         plan, depth = self._net.layout.architecture, self._net.layout.depth
         if plan.bias:
-            yield partial(_mean, self.output_deltas, into["last_bias"][0])
+            yield partial(mean, self.output_deltas, into["last_bias"][0])
             if not (plan.norm == "batch" and plan.norm_at == "before"):
                 # Else it is 0, as the norm takes a constant away: its rounding must not train.
-                yield partial(_mean, self._errors, into["hidden_bias"])
+                yield partial(mean, self._errors, into["hidden_bias"])
         if len(into["gate"]):
             errors = blocks["gate_delta"][1:]
-            yield from _products(self._stream[:-1], errors, into["gate"], batch)
-            yield partial(_mean, errors, into["gate_bias"])
+            yield from products(self._stream[:-1], errors, into["gate"], batch)
+            yield partial(mean, errors, into["gate_bias"])
         for head, layer in enumerate(plan.heads(depth)):
             x, error = self._out[layer][None], self.head_deltas[head][None]
-            yield from _products(x, error, into["head"][head : head + 1], batch)
+            yield from products(x, error, into["head"][head : head + 1], batch)
             if plan.bias:
-                yield partial(_mean, error, into["head_bias"][head : head + 1])
-
-
-def _products(reads: Tensor, errors: Tensor, out: Tensor, batch: int) -> Iterator[Call]:
-    """out = xᵀ δ of K layers, meaned over the examples; [K, R, …] each, nothing for K = 0."""
-    if len(out):
-        x, delta, into = reads.flatten(0, 1), errors.flatten(0, 1), out.flatten(0, 1)
-        yield partial(into.baddbmm_, x.mT, delta, beta=0.0, alpha=1.0 / batch)
-
-
-def _mean(deltas: Tensor, out: Tensor) -> None:
-    """out = δ, meaned over the examples, [… , B, D] → [… , 1, D]."""
-    torch.mean(deltas, -2, keepdim=True, out=out)
+                yield partial(mean, error, into["head_bias"][head : head + 1])
 
 
 def _learn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -186,3 +187,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     )
     assert ended.stderr == ""
     assert ended.stdout.splitlines()[-1] == "0"
+
+
+def test_a_command_called_by_another_program_leaves_its_garbage_collection_as_it_is(typed):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    typed("list")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before

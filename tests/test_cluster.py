@@ -22,8 +22,8 @@ from errands import document, until
 from vgrad.cluster.errand import is_alive
 from vgrad.cluster.queue import LocalQueue, SlurmQueue
 from vgrad.cluster.submission import checked
-from vgrad.cluster.watch import JobError, LostError, StoppedError, carry_out
-from vgrad.errors import ConfigError, StoreError
+from vgrad.cluster.watch import JobError, LostError, carry_out
+from vgrad.errors import ConfigError, StoppedError, StoreError
 
 REFUSED = {"partition": 3, "cluster": "lsf", "mem_gb": 0, "cpus_per_task": 1.5}
 REFUSED |= {"timeout_min": 0, "gpus_per_node": -1, "qos": "a\nb", "setup": "module load x"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgrad.config import REGISTRIES, Choice, RunConfig, flatten, plain_keys, run_id, setting_types
+from vgrad.config import REGISTRIES, Choice, RunConfig, flatten, plain_keys, run_id
 from vgrad.errors import ConfigError, UnknownNameError
 
 CHOICES = {
@@ -42,7 +42,7 @@ def test_every_entry_makes_a_config_with_its_defaults(kind):
     for name, entry in REGISTRIES[kind].items():
         made = config(**{kind: Choice(name)})
         assert getattr(made, kind).settings == entry.settings
-        assert setting_types(entry).keys() == entry.settings.keys()
+        assert entry.types.keys() == entry.settings.keys()
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)

@@ -13,10 +13,11 @@ from launching import Shown, Work, Workers, ended, statuses
 from packing import job
 from vgrad import plan
 from vgrad.config import run_id
-from vgrad.errors import ConfigError, NoRoomError, StoreError, WriteError
+from vgrad.errors import ConfigError, NoRoomError, StoppedError, StoreError, WriteError
 from vgrad.interrupt import Interrupted
-from vgrad.launch import Launch, LostWorkerError, StoppedError, dry_run
+from vgrad.launch import Launch, dry_run
 from vgrad.parts.activations import ACTIVATIONS
+from vgrad.progress import LostWorkerError
 from vgrad.store import RunWriter, read_run
 from vgrad.workers import Died, Message
 

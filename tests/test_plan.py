@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from itertools import groupby
 
 import pytest
@@ -360,3 +361,8 @@ def assert_limits(made: plan.Plan, limits: Limits, cores: int) -> None:
     assert 1 <= made.workers <= max(1, min(limits.workers or cores, len(made.packs)))
     assert 1 <= made.threads <= cores
     assert math.isfinite(made.seconds)
+
+
+def test_a_job_knows_the_run_id_of_its_config_also_where_it_was_sent():
+    sent = job(seed=3)
+    assert sent.run_id == run_id(sent.config) == pickle.loads(pickle.dumps(sent)).run_id

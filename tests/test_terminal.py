@@ -1,12 +1,9 @@
 import io
 import math
 import os
-import pty
 import re
-import signal
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pseudo_terminal import terminal_output
 from vgrad.terminal import PlainView, SilentView, choose_view, literal
 from vgrad.terminal.live import LiveView
 from vgrad.terminal.picture import Picture, Scale, relative_decades
@@ -74,28 +72,9 @@ def live(width=80, height=24, **settings):
     return LiveView(console), console.file
 
 
-def on_a_terminal(*, json=False, loop="", size=(24, 80), interrupt=False, **environment):
+def on_a_terminal(*, json=False, loop="", **more):
     """What a program that drives a view sends to a terminal, and its exit status."""
-    code = DRIVER.replace("JSON", str(json)).replace("LOOP", loop)
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, size)
-    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
-    environment = kept | {"TERM": "xterm-256color", "PYTHONUTF8": "1"} | environment
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    sent = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            sent += chunk
-            if interrupt and "█".encode() in sent:
-                process.send_signal(signal.SIGINT)
-                interrupt = False
-    except OSError:  # how Linux says that the other side is closed
-        pass
-    os.close(ours)
-    return sent.decode(), process.wait()
+    return terminal_output(DRIVER.replace("JSON", str(json)).replace("LOOP", loop), **more)
 
 
 def test_a_bar_is_as_long_as_its_layer_has_decades_left():

@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import math
 import os
-import pty
 import re
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from pseudo_terminal import terminal_output
 from sweep_runs import FOLDER, Clock, document, packs, play
 from vgrad.terminal import PlainSweepView, SilentSweepView, choose_sweep_view
 from vgrad.terminal.sweep_live import LiveSweepView
@@ -50,25 +49,9 @@ def live(width=80, height=24):
     return LiveSweepView(console), console.file
 
 
-def on_a_terminal(body="pass", *, json=False, size=(24, 80), **environment):
+def on_a_terminal(body="pass", *, json=False, **more):
     """What a program that drives a view sends to a terminal, and its exit status."""
-    code = DRIVER.replace("JSON", str(json)).replace("BODY", body)
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, size)
-    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
-    environment = kept | {"TERM": "xterm-256color", "PYTHONUTF8": "1"} | environment
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    sent = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            sent += chunk
-    except OSError:  # how Linux says that the other side is closed
-        pass
-    os.close(ours)
-    return sent.decode(), process.wait()
+    return terminal_output(DRIVER.replace("JSON", str(json)).replace("BODY", body), **more)
 
 
 def test_the_plain_view_writes_a_line_for_each_tenth_and_each_failure():
@@ -146,7 +129,7 @@ def test_the_live_view_fits_its_terminal(width, height):
             view.started(pack)
             view.progress(pack, pack / 60)
             view.ended(pack, document(depth=pack))
-        view._live.refresh()
+        view._drawing.refresh()
         drawn = ESCAPES.sub("", file.getvalue().split("\x1b[2K")[-1]).replace("\r", "")
     assert max(map(len, drawn.split("\n"))) <= width
     assert drawn.count("\n") < height
@@ -164,7 +147,7 @@ def test_the_live_view_shows_the_runs_the_stacks_and_the_extremes():
         view.progress(0, 0.5)
         view.ended(0, document("selu", accuracy=0.95))
         view.ended(0, document("relu", accuracy=0.1, status="diverged", verdict="diverged"))
-        view._live.refresh()
+        view._drawing.refresh()
         text = file.getvalue()
     for part in ("runs/all", "9/37 runs", "0.4/s", "5.0 s so far", "0 done · 2 running · 1 waiting",
                  "relu 0 × 64", " 50 %", "best    95 %  selu", "worst   95 %  selu",

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vgrad.config import REGISTRIES, setting_types
+from vgrad.config import REGISTRIES
 from vgrad.errors import UnknownNameError
 from vgrad.registry import Entry, Registry
 
@@ -69,7 +69,7 @@ def special(entry: Entry, usual: Mapping[str, Any]) -> dict[str, Any]:
 def allowed(entry: Entry, setting: str) -> tuple[str, ...]:
     """The words that a setting may be, and what else than a word; empty where any value goes."""
     words = entry.choices.get(setting, ())
-    types = setting_types(entry)[setting]
+    types = entry.types[setting]
     return (*(what for kind, what in NUMBERS.items() if kind in types), *words) if words else ()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -35,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ended by SIGINT and SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:  # the process is ours
+        _search_less()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -58,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "" if _debugging() else " VGRAD_DEBUG=1 shows where."
         return _complain(f"A fault of vgrad: {type(error).__name__}: {error}.{hint}", FAULT)
     return 0
+
+
+def _search_less() -> None:
+    """Have Python look for garbage less often: torch's million objects, that stay, are searched."""
+    gc.set_threshold(10_000)
+    atexit.register(gc.freeze)  # nor at the end
 
 
 def _dispatch(words: list[str]) -> None:

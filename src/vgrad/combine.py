@@ -320,7 +320,7 @@ def check_all(combiner: Combiner, combinations: Sequence[Sequence[str]]) -> list
             raise
         jobs.append(job)
         other = first.setdefault(job.folder, job)
-        if other is not job and run_id(other.config) != run_id(job.config):
+        if other is not job and other.run_id != job.run_id:
             raise ConfigError(f"Two runs of the sweep would go to {job.folder}.")
     return jobs
 

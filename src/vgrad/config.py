@@ -24,7 +24,7 @@ from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.parts.models import MODELS
 from vgrad.parts.optimizers import OPTIMIZERS
-from vgrad.registry import Entry, Registry
+from vgrad.registry import Registry
 
 REGISTRIES: Mapping[str, Registry] = {
     registry.kind: registry
@@ -57,7 +57,6 @@ OBJECTIVES = (
 WITHOUT_EFFECT = ("name", "objective", "checkpoint")  # on what a run records
 LARGEST = 1e30  # of a number that is typed, where its entry does not say otherwise
 LONGEST_NAME = 200  # bytes: file systems stop at 255
-TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": NoneType}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -230,19 +229,6 @@ def plain_types() -> dict[str, tuple[type, ...]]:
     }
 
 
-def setting_types(entry: Entry) -> dict[str, tuple[type, ...]]:
-    """The types that each setting of an entry takes: as annotated, else that of its default."""
-    annotations = getattr(entry.function, "__annotations__", {})
-    types: dict[str, tuple[type, ...]] = {}
-    for setting, default in entry.settings.items():
-        hint = annotations.get(setting, "")
-        text = hint.__name__ if isinstance(hint, type) else str(hint)
-        names = [part.strip() for part in text.split("|")]
-        known = all(name in TYPES for name in names)
-        types[setting] = tuple(TYPES[name] for name in names) if known else (type(default),)
-    return types
-
-
 @cache
 def key_of(attribute: str) -> str:
     """The key on the command line of an attribute: `probe.every` for `probe_every`."""
@@ -285,7 +271,7 @@ def _complete(kind: str, choice: Choice) -> Choice:
                 entry.ranges.get(setting),
                 entry.choices.get(setting),
             )
-            for setting, types in setting_types(entry).items()
+            for setting, types in entry.types.items()
         },
     )
 
@@ -355,7 +341,7 @@ def _in_words(low: float, high: float) -> str:
 
 
 def _check_text(key: str, text: str) -> None:
-    if any(_is_control(character) for character in text):
+    if not text.isprintable() and any(_is_control(character) for character in text):
         raise ConfigError(f"{key} holds characters that cannot be printed: {shorten(text)}.")
 
 

@@ -68,6 +68,12 @@ class WriteError(VgradError):
     exit_status = 1
 
 
+class StoppedError(VgradError):
+    """A run or a job was stopped or never begun: the sweep was to end, or a run met a fault."""
+
+    exit_status = 1
+
+
 class NoRoomError(VgradError):
     """The memory does not hold what was to be trained."""
 

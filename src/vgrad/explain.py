@@ -25,7 +25,6 @@ from vgrad.config import (
     key_of,
     plain_keys,
     plain_types,
-    setting_types,
     unknown_key,
     unknown_setting,
     wrong_type,
@@ -122,7 +121,7 @@ def _invalid(key: str, error: ValidationError) -> VgradError:
     types = {key_of(attribute): kinds for attribute, kinds in plain_types().items()}
     for kind, registry in REGISTRIES.items():
         for entry in registry.values():
-            for setting, kinds in setting_types(entry).items():
+            for setting, kinds in entry.types.items():
                 types.setdefault(f"{kind}.{setting}", kinds)
     value = re.match(r"Value '(.*)' of type '\w+' could not be", str(error), re.DOTALL)
     if key in types and (value or "is not Optional" in str(error)):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vgrad.config import RunConfig
+from vgrad.config import RunConfig, run_id
 
 Document = dict[str, Any]  # what a run's run.json holds, and its `path`
 
@@ -27,3 +28,12 @@ class Job:
     folder: Path
     overrides: tuple[str, ...]
     tree: Mapping[str, Any]
+
+    @cached_property
+    def run_id(self) -> str:
+        """What names the run's result; of a file of the user's own, that of its content now.
+
+        Raises:
+            VgradError: that file cannot be read.
+        """
+        return run_id(self.config)

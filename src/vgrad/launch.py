@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vgrad import pack, plan, store
-from vgrad.config import REGISTRIES, RunConfig, run_id
-from vgrad.errors import ConfigError, NoRoomError, StoreError, VgradError, WriteError
+from vgrad.config import REGISTRIES, RunConfig
+from vgrad.errors import ConfigError, StoreError
 from vgrad.interrupt import Interrupted, orderly
 from vgrad.job import Document, Job
 from vgrad.pack import Pack
 from vgrad.plan import Plan
+from vgrad.progress import ENDED, LostWorkerError, Progress, as_shown
 from vgrad.store import RunFile
-from vgrad.terminal import PackShown, SweepView
+from vgrad.terminal import SweepView
 from vgrad.workers import PRELOADED, Done, Failed, Message, Pool, Started
-
-ENDED = ("completed", "diverged")
-DEATHS = 2  # of a worker over one pack, before the pack is made in halves
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,6 @@ class Forecast:
     stacks: int
     workers: int
     seconds: float
-
-
-class StoppedError(VgradError):
-    """A run was not begun, because the sweep was to end, or another of its runs met a fault."""
-
-    exit_status = 1
 
 
 class Launch:
@@ -81,7 +73,7 @@ class Launch:
         sweep.tidy()
         self._show(sweep)
         with orderly() as stop:
-            progress = _Progress(sweep.plan, self._view, self._before, stop.asked)
+            progress = Progress(sweep.plan, self._view, self._before, stop.asked)
             progress.documents |= sweep.done
             if self._settings.get("cluster"):
                 _send(progress, self._settings, self._folder)
@@ -92,11 +84,11 @@ class Launch:
         self._before += len(progress.packs)
         if stop.signal is not None:
             raise Interrupted(stop.signal, {"runs": list(progress.documents.values())})
-        return [progress.outcome(run_id(job.config)) for job in jobs]
+        return [progress.outcome(job.run_id) for job in jobs]
 
     def _show(self, sweep: _Sweep) -> None:
         """Show what is to come; further batches join the first."""
-        packs = [_as_shown(part) for part in sweep.plan.packs]
+        packs = [as_shown(part) for part in sweep.plan.packs]
         if self._begun:
             self._view.added(packs)
         else:
@@ -111,7 +103,7 @@ def dry_run(jobs: Sequence[Job], settings: Mapping[str, Any]) -> Forecast:
         ConfigError: a setting is not valid.
     """
     sweep = _Sweep.of(jobs, settings)
-    runs = len({run_id(job.config) for job in jobs})
+    runs = len({job.run_id for job in jobs})
     made = sweep.plan
     return Forecast(runs, len(sweep.done), len(made.packs), made.workers, made.seconds)
 
@@ -131,7 +123,7 @@ class _Sweep:
     @classmethod
     def of(cls, jobs: Sequence[Job], settings: Mapping[str, Any]) -> _Sweep:
         limits = plan.limits_of(settings)
-        unique = {run_id(job.config): job for job in jobs}
+        unique = {job.run_id: job for job in jobs}
         found = {each: _earlier(job, each) for each, job in unique.items()}
         there = {each: run for each, run in found.items() if run is not None}
         done = {
@@ -179,134 +171,7 @@ def _interrupted(
             yield stack
 
 
-def _as_shown(part: Pack) -> PackShown:
-    return PackShown(part.label, sum(part.written), part.seconds)
-
-
-@dataclass
-class _Progress:
-    """What has become of the packs so far.
-
-    Attributes:
-        plan: what is to be done.
-        documents: run_id → what its run.json holds, of the runs that have ended.
-        errors: run_id → why it could not be made.
-    """
-
-    plan: Plan
-    view: SweepView
-    shift: int  # between the numbers of the packs here and those in the view
-    asked_to_stop: Callable[[], bool]
-    documents: dict[str, Document] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
-    fault: WriteError | None = None
-
-    def __post_init__(self) -> None:
-        self.packs = list(self.plan.packs)
-        self._deaths = [0] * len(self.packs)
-
-    def should_stop(self) -> bool:
-        """Whether to begin nothing more: the user has asked, or the disk fails."""
-        return self.fault is not None or self.asked_to_stop()
-
-    def has(self, name: str) -> bool:
-        """Whether a run has ended, and was not only interrupted."""
-        return self.documents.get(name, {}).get("status") in ENDED
-
-    def outcome(self, name: str) -> Document | Exception:
-        """What became of a run."""
-        if self.has(name):
-            return self.documents[name]
-        if name in self.errors:
-            return self.errors[name]
-        return self.fault or StoppedError("The sweep ended before this run did.")
-
-    def start(self, number: int) -> None:
-        """Show that a pack is begun."""
-        self.view.started(self.shift + number)
-
-    def put_back(self, number: int) -> None:
-        """Show that a pack's job was preempted."""
-        why = "Its job was preempted, and waits again."
-        self.view.failed(self.shift + number, why, again=True)
-
-    def hear(self, number: int, news: float | Document) -> None:
-        """Pass on what a pack says: the share that is done, or a run that has ended."""
-        if isinstance(news, float | int):
-            self.view.progress(self.shift + number, float(news))
-        elif news["run_id"] not in self.documents or not self.has(news["run_id"]):
-            self.documents[news["run_id"]] = news
-            if news["status"] in ENDED:
-                self.view.ended(self.shift + number, news)
-
-    def finish(self, number: int, documents: Sequence[Document]) -> None:
-        """Take the results of a pack."""
-        for document in documents:
-            self.hear(number, document)
-        if all(self.has(name) for name in self._names(number)):
-            self.view.done(self.shift + number)
-
-    def fail(self, number: int, error: Exception, *, may_try_again: bool = True) -> list[int]:
-        """Take note of a pack that could not be made.
-
-        Returns:
-            the numbers of the packs that take its place.
-        """
-        part = self.packs[number] = self._left(number)
-        again: list[Pack] = []
-        if not any(part.written):
-            self.view.done(self.shift + number)
-            return []
-        if not may_try_again:
-            pass
-        elif isinstance(error, NoRoomError) and len(part.jobs) > 1:
-            again = plan.halves(part)
-        elif isinstance(error, LostWorkerError):
-            self._deaths[number] += 1
-            if self._deaths[number] < DEATHS:
-                self.view.failed(self.shift + number, str(error), again=True)
-                return [number]
-            again = plan.halves(part) if len(part.jobs) > 1 else []
-        self.view.failed(self.shift + number, str(error), again=bool(again))
-        if again:
-            self.view.added([_as_shown(half) for half in again])
-            self.packs += again
-            self._deaths += [0] * len(again)
-            return list(range(len(self.packs) - len(again), len(self.packs)))
-        if isinstance(error, WriteError) and not isinstance(error, NoRoomError):
-            self.fault = error
-        for name in self._names(number):
-            self.errors[name] = error
-        return []
-
-    def _left(self, number: int) -> Pack:
-        """A pack, of which the runs that have ended are not written again."""
-        part = self.packs[number]
-        pairs = zip(part.jobs, part.written, strict=True)
-        return replace(
-            part, written=tuple(w and not self.has(run_id(job.config)) for job, w in pairs)
-        )
-
-    def _names(self, number: int) -> list[str]:
-        part = self.packs[number]
-        pairs = zip(part.jobs, part.written, strict=True)
-        return [run_id(job.config) for job, written in pairs if written]
-
-
-class LostWorkerError(VgradError):
-    """A worker died over a pack."""
-
-    exit_status = 1
-
-    def __init__(self, code: int) -> None:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        super().__init__(
-            f"The worker process {how}; where memory is short, fewer hydra.launcher.workers or "
-            "a smaller hydra.launcher.max_memory help."
-        )
-
-
-def _do_here(progress: _Progress) -> None:
+def _do_here(progress: Progress) -> None:
     """Make the packs in this process, one after the other."""
     with _threads(progress.plan.threads):
         _do_in_turn(progress)
@@ -323,7 +188,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _do_in_turn(progress: _Progress) -> None:
+def _do_in_turn(progress: Progress) -> None:
     waiting = list(range(len(progress.packs)))
     while waiting and not progress.should_stop():
         number = waiting.pop(0)
@@ -340,7 +205,7 @@ def _do_in_turn(progress: _Progress) -> None:
             progress.finish(number, documents)
 
 
-def _share_out(progress: _Progress) -> None:
+def _share_out(progress: Progress) -> None:
     """Make the packs in worker processes."""
     made = progress.plan
     context, threads = ("fork", 1) if _own_entry(progress.packs) else ("forkserver", made.threads)
@@ -362,7 +227,7 @@ def _share_out(progress: _Progress) -> None:
                     numbers[pool.add(progress.packs[again])] = again
 
 
-def _send(progress: _Progress, settings: Mapping[str, Any], folder: Path) -> None:
+def _send(progress: Progress, settings: Mapping[str, Any], folder: Path) -> None:
     """Make the packs as jobs of a cluster."""
     from vgrad import cluster
 

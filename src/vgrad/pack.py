@@ -182,7 +182,7 @@ def _carry_out(
 ) -> list[Document]:
     config = pack.jobs[0].config
     data = load(config.data.name, config.data.settings)
-    ids = [run_id(job.config) for job in pack.jobs]
+    ids = [run_id(job.config) for job in pack.jobs]  # by the data's content as it is read here
     checkpoint = Checkpoint(pack.jobs[0].folder, ids, config.checkpoint_every)
     start = checkpoint.load()
     ended = {} if start is None else _ended(pack, ids, start)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgrad.check import memory, memory_of, numbers_of
-from vgrad.config import Choice, RunConfig, run_id
+from vgrad.config import Choice, RunConfig
 from vgrad.cost import seconds
 from vgrad.errors import ConfigError
 from vgrad.job import Job
@@ -120,18 +120,18 @@ def make(
         ConfigError: the limit on memory does not let a single run through.
     """
     cores = _cores(jobs, limits)
-    wanted = {run_id(job.config): job for job in jobs if run_id(job.config) not in done}
+    wanted = {job.run_id: job for job in jobs if job.run_id not in done}
     packs: list[Pack] = []
     for stack in stacks:
-        packs.append(_pack(stack, [run_id(job.config) in wanted for job in stack]))
+        packs.append(_pack(stack, [job.run_id in wanted for job in stack]))
         for job in stack:
-            wanted.pop(run_id(job.config), None)
+            wanted.pop(job.run_id, None)
     first = _cut_all(jobs, limits, cores)
     for part in first:
-        if wanted.keys() >= {run_id(job.config) for job in part.jobs}:
+        if wanted.keys() >= {job.run_id for job in part.jobs}:
             packs.append(part)
             for job in part.jobs:
-                wanted.pop(run_id(job.config), None)
+                wanted.pop(job.run_id, None)
     packs += _cut_all(list(wanted.values()), limits, cores)
     packs.sort(key=lambda pack: -pack.seconds)
     workers = _workers(packs, limits, cores)

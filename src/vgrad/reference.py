@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vgrad.catalogue import common, find, special, typed
-from vgrad.config import WORDS, setting_types
+from vgrad.config import WORDS
 from vgrad.parts.activations import kinks
 from vgrad.registry import Entry, Registry
 
@@ -95,7 +95,7 @@ def _settings(entry: Entry, settings: Sequence[str], means: Mapping[str, str] | 
 
 def _values(entry: Entry, setting: str) -> str:
     """What a setting may be, in words."""
-    types = setting_types(entry)[setting]
+    types = entry.types[setting]
     words = [f"`{choice}`" for choice in entry.choices.get(setting, ())]
     numbers = [WORDS[kind] for kind in (int, float) if kind in types][-1:]
     if numbers and (bounds := _interval(*entry.ranges.get(setting, (-math.inf, math.inf)))):

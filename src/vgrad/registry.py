@@ -9,11 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from types import NoneType
 from typing import Any, TypeVar
 
 from vgrad.errors import UnknownNameError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": NoneType}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ class Entry:
     also: tuple[str, ...]
     common: frozenset[str]
     facts: Mapping[str, Any]
+
+    @cached_property
+    def types(self) -> dict[str, tuple[type, ...]]:
+        """The types that each setting takes: as annotated, else that of its default."""
+        annotations = getattr(self.function, "__annotations__", {})
+        types: dict[str, tuple[type, ...]] = {}
+        for setting, default in self.settings.items():
+            hint = annotations.get(setting, "")
+            text = hint.__name__ if isinstance(hint, type) else str(hint)
+            names = [part.strip() for part in text.split("|")]
+            known = all(name in TYPES for name in names)
+            types[setting] = tuple(TYPES[name] for name in names) if known else (type(default),)
+        return types
 
     def own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the settings that `function` takes."""

@@ -18,7 +18,6 @@ from vgrad.config import (
     RunConfig,
     key_of,
     plain_types,
-    setting_types,
 )
 
 PROVIDER = "vgrad"
@@ -37,7 +36,7 @@ def publish() -> None:
             _published.add((kind, name))
             typed = [
                 (setting, _annotation(types), field(default=entry.settings[setting]))
-                for setting, types in setting_types(entry).items()
+                for setting, types in entry.types.items()
             ]
             node = make_dataclass(f"{kind}_{name}", [("name", str, field(default=name)), *typed])
             store.store(group=kind, name=name, node=node, provider=PROVIDER)

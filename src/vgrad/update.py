@@ -17,7 +17,8 @@ from vgrad.layout import Parameters
 from vgrad.net import Call
 from vgrad.noise import AnnealedNoise
 from vgrad.parts import schedules
-from vgrad.parts.optimizers import GRADIENT_SETTINGS, OPTIMIZERS
+from vgrad.parts.gradients import SETTINGS as GRADIENT_SETTINGS
+from vgrad.parts.optimizers import OPTIMIZERS
 from vgrad.stack import Stack, stretches
 from vgrad.state import State, of_generators, of_parameters, to_generators, to_parameters
 

@@ -17,7 +17,7 @@ from vgrad.cluster.errand import Errand, Journal, Report, Work
 from vgrad.cluster.outbox import FOLDER, JOBS, outbox
 from vgrad.cluster.queue import ENDED, QUEUED, LocalQueue, Queue, SlurmQueue, State
 from vgrad.cluster.submission import checked, make_executor, submit
-from vgrad.errors import ConfigError, VgradError
+from vgrad.errors import ConfigError, StoppedError, VgradError
 from vgrad.job import Document
 from vgrad.store.disk import writing
 
@@ -48,10 +48,6 @@ class JobError(VgradError):
 
 class LostError(JobError):
     """A job ended, or is held for good, and has left no result."""
-
-
-class StoppedError(JobError):
-    """A job was stopped, or never sent, because the user asked for an end."""
 
 
 def carry_out(

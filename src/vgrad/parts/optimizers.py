@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
-from vgrad.parts import schedules
+from vgrad.parts import gradients, schedules
 from vgrad.parts.ranges import BELOW_ONE, BETWEEN_ZERO_AND_ONE, NON_NEGATIVE, POSITIVE
-from vgrad.registry import Registry, Setting
+from vgrad.registry import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -37,26 +37,6 @@ ADAM_RANGES = {
     "weight_decay": NON_NEGATIVE,
 }
 
-# What is done to the gradient first, by `vgrad.update`: clipped, then noise is added.
-GRADIENT_SETTINGS = {
-    "clip_norm": Setting(
-        0.0,
-        "the L2 norm to which the gradient of all parameters is cut; 0 is off (Pascanu, Mikolov & "
-        "Bengio 2013, arXiv:1211.5063)",
-        NON_NEGATIVE,
-    ),
-    "clip_value": Setting(
-        0.0, "the size to which each number of the gradient is cut; 0 is off", NON_NEGATIVE
-    ),
-    "noise": Setting(
-        0.0,
-        "η of the Gaussian noise of variance η/(1 + t)^γ on the gradient of update t = 0, 1, …; "
-        "0 is off (Neelakantan et al. 2015, arXiv:1511.06807)",
-        NON_NEGATIVE,
-    ),
-    "noise_decay": Setting(0.55, "its γ", NON_NEGATIVE),
-}
-
 OPTIMIZERS = Registry(
     "optimizer",
     "optimizers",
@@ -66,7 +46,7 @@ OPTIMIZERS = Registry(
         # it. Where that is not said, every step is checked, which takes a tenth longer.
         "tells": False,
     },
-    common={**schedules.SETTINGS, **GRADIENT_SETTINGS},
+    common={**schedules.SETTINGS, **gradients.SETTINGS},
 )
 
 

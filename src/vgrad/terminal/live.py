@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.constrain import Constrain
-from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +20,7 @@ from rich.segment import Segments
 from rich.table import Column
 from rich.text import Text
 
+from vgrad.terminal.drawing import Drawing
 from vgrad.terminal.lines import commands, heading, headline, literal, measures
 from vgrad.terminal.picture import Picture
 from vgrad.terminal.view import SilentView
@@ -45,7 +42,7 @@ class LiveView(SilentView):
         self._seen: tuple[Sequence[float | None], int, int] | None = None
         self._still = Segments(())
         self._step = 0
-        self._live: Live | None = None
+        self._drawing: Drawing | None = None
 
     def start(self, config: Mapping[str, Any], folder: Path, steps: int) -> None:
         """Begin to draw."""
@@ -63,15 +60,8 @@ class LiveView(SilentView):
             expand=True,
         )
         self._task = self._progress.add_task("", total=steps)
-        to_stdout = self._console.file is sys.stdout
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._draw,
-            refresh_per_second=REFRESHES,
-            redirect_stdout=to_stdout,
-        )
-        atexit.register(self.close)
-        self._live.start(refresh=True)
+        self._drawing = Drawing(self._console, self._draw, REFRESHES)
+        self._drawing.start()
 
     def step(self, step: int) -> None:
         """Take note; the next redraw shows it."""
@@ -99,12 +89,8 @@ class LiveView(SilentView):
 
     def close(self) -> None:
         """Stop drawing and show the cursor again."""
-        live, self._live = self._live, None
-        if live is None:
-            return
-        atexit.unregister(self.close)
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            live.stop()
+        if self._drawing is not None:
+            self._drawing.stop()
 
     def _draw(self) -> Constrain:
         self._progress.update(self._task, completed=self._step)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +11,12 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from vgrad.diagnose import number
+from vgrad.terminal.drawing import Drawing
 from vgrad.terminal.lines import commands, duration, literal
 from vgrad.terminal.sweep_table import closing
 from vgrad.terminal.sweep_tally import Stack, Tally, counts, ending, failure
@@ -40,20 +38,14 @@ class LiveSweepView(SilentSweepView):
         self._console = console
         self._tally = Tally(clock)
         self._lock = threading.Lock()  # rich's thread draws while the sweep's counts
-        self._live: Live | None = None
+        self._drawing: Drawing | None = None
 
     def begin(self, folder: Path, packs: Sequence[PackShown], finished: int, workers: int) -> None:
         """Begin to draw."""
         self._title = Text(literal(str(folder)), style="bold", **ONE_LINE)
         self._tally.begin(packs, finished, workers)
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._draw,
-            refresh_per_second=REFRESHES,
-            redirect_stdout=self._console.file is sys.stdout,
-        )
-        atexit.register(self.close)
-        self._live.start(refresh=True)
+        self._drawing = Drawing(self._console, self._draw, REFRESHES)
+        self._drawing.start()
 
     def started(self, pack: int) -> None:
         """Take note; the next redraw shows it."""
@@ -103,12 +95,8 @@ class LiveSweepView(SilentSweepView):
 
     def close(self) -> None:
         """Stop drawing and show the cursor again."""
-        live, self._live = self._live, None
-        if live is None:
-            return
-        atexit.unregister(self.close)
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            live.stop()
+        if self._drawing is not None:
+            self._drawing.stop()
 
     def _say(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
         with contextlib.suppress(OSError):  # a terminal that is gone ends the talk, not the sweep

@@ -15,6 +15,9 @@ WITH_UV = UV_FIND_LINKS="$${UV_FIND_LINKS:-$$(echo $${PIP_FIND_LINKS:-$(PIP_LINK
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# Two files of tests at a time, each on one thread: more of them would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 .PHONY: help setup demo test test-all check lint types format docs bench clean
 .DEFAULT_GOAL := help
 
@@ -30,10 +33,10 @@ demo: setup ## watch the gradient vanish in a deep sigmoid network, then make it
 	@echo "Open runs/demo/report/index.html in a browser to see it layer by layer."
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-test-all: setup ## run the tests with the slow ones: minutes
-	$(BIN)/python -m pytest -m ''
+test-all: setup ## run the tests with the slow ones: the better part of an hour
+	$(PYTEST) -m ''
 
 check: lint types test ## all that must pass before a change goes in
 

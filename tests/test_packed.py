@@ -75,6 +75,15 @@ def test_a_slip_in_a_setting_of_the_launcher_is_told_before_anything_is_written(
     assert not launches.batches
 
 
+def test_a_setting_of_this_launcher_typed_with_another_says_whose_it_is(typed):
+    ended = typed("sweep", "depth=1,2", "hydra/launcher=basic", "hydra.launcher.workers=2")
+    assert_refused(
+        ended,
+        "Hydra has no key named 'hydra.launcher.workers'. It is a setting of "
+        "hydra/launcher=packed, the default.",
+    )
+
+
 def test_one_bad_run_of_many_is_named_and_nothing_is_started(typed, launches):
     swept = ("activation=relu,elu", "depth=1,2,3", "seed=range(10)", "model.aux_heads=0,2")
     ended = typed("sweep", *swept, "steps=3")

@@ -82,7 +82,7 @@ def kill_often(warm: Warm, undisturbed: Undisturbed, kind: str, folder: Path, ki
     return rows
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("going on", 18), ("anew", 12)])
+@pytest.mark.parametrize(("kind", "kills"), [("going on", 30), ("anew", 20)])
 def test_a_sweep_that_is_killed_again_and_again_ends_as_if_it_never_was(
     kind, kills, warm, undisturbed, tmp_path
 ):

@@ -20,6 +20,7 @@ from omegaconf.errors import (
 from omegaconf.resolvers import oc
 from yaml import YAMLError
 
+from hydra_plugins.vgrad_packed._settings import Packed
 from vgrad.config import (
     REGISTRIES,
     key_of,
@@ -110,10 +111,17 @@ def _unknown(key: str, node: Any) -> VgradError:
         known = [f.name for f in fields(node) if f.name != "name"] if name else []
         return unknown_setting(kind, name, setting, known)
     if kind == "hydra":
-        known = [f.name for f in fields(node)] if is_dataclass(node) else []
-        guess = did_you_mean(key.rpartition(".")[2], [n for n in known if n != "_target_"])
-        return ConfigError(f"Hydra has no key named {key!r}.{guess if known else ''}")
+        return _unknown_of_hydra(key, node)
     return unknown_key(key)
+
+
+def _unknown_of_hydra(key: str, node: Any) -> VgradError:
+    parent, _, name = key.rpartition(".")
+    known = [f.name for f in fields(node) if f.name != "_target_"] if is_dataclass(node) else []
+    guess = did_you_mean(name, known) if known else ""
+    if parent == "hydra.launcher" and name in {f.name for f in fields(Packed)}:
+        guess = " It is a setting of hydra/launcher=packed, the default."
+    return ConfigError(f"Hydra has no key named {key!r}.{guess}")
 
 
 def _invalid(key: str, error: ValidationError) -> VgradError:

@@ -27,8 +27,8 @@ MOST = 32  # runs of a stack on a CPU
 NO_LIMIT = 1 << 30
 START = 0.5  # seconds until workers train
 WORTH_A_WORKER = 3.0  # seconds of work from which another process is worth its start
-MAIN = 400 << 20  # bytes of this process and of the one that workers are made from
-WORKER = 100 << 20  # bytes of a worker, before it trains anything, beside what it shares with that
+MAIN = 500 << 20  # bytes of this process and of the one that workers are made from
+WORKER = 120 << 20  # bytes of a worker, before it trains anything, beside what it shares with that
 SHARE_OF_MEMORY = 0.6  # of the machine's, that a sweep takes where no limit is set
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 

@@ -187,7 +187,10 @@ class _Fork:
         handle = os.pidfd_open(self._number)
         ready, _, _ = select.select([handle], [], [], self._fate.after or DEADLINE)
         if not ready:
-            os.killpg(self._number, signal.SIGKILL)
+            try:
+                os.killpg(self._number, signal.SIGKILL)
+            except ProcessLookupError:  # it has not come so far as to lead a group
+                os.kill(self._number, signal.SIGKILL)
         _, status = os.waitpid(self._number, 0)
         seconds = time.monotonic() - self._begun
         os.close(handle)

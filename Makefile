@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # Two files of tests at a time, each on one thread: more of them would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all check lint types format docs bench clean
+.PHONY: help setup demo test test-all test-browser check lint types format docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -36,7 +36,11 @@ test: setup ## run the tests
 	$(PYTEST)
 
 test-all: setup ## run the tests with the slow ones: the better part of an hour
-	$(PYTEST) -m ''
+	$(PYTEST) -m 'not browser'
+
+test-browser: setup ## try the page in Chromium, which must be installed: minutes
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[browser]'
+	$(BIN)/python -m pytest -m browser
 
 check: lint types test ## all that must pass before a change goes in
 

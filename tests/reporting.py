@@ -145,6 +145,7 @@ class Outline(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.style = ""
+        self.scripts: list[str] = []
         self._inside: str = ""
         self.feed(page)
         self.close()
@@ -156,6 +157,8 @@ class Outline(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "style":
             self.style += data
+        elif self._inside == "script":
+            self.scripts.append(data)
         else:
             self.words.append(data)
 

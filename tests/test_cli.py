@@ -138,6 +138,9 @@ def test_the_version_is_told(typed):
         ("vgrad run prob", "probe."),
         ("vgrad list ", "activations inits losses optimizers datasets models"),
         ("vgrad report ", ""),
+        ("vgrad study l", "learning_rate losses"),
+        ("vgrad study depth optimizer=a", "optimizer=adagrad optimizer=adam optimizer=adamw"),
+        ("vgrad run s", "seed= steps="),
         ("vgrad run depth=[ acti", ""),
     ],
 )

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
-from matplotlib.colors import to_rgb
 from PIL import Image
 
 from vgrad import figures
@@ -19,7 +18,6 @@ from vgrad.figures import Sheet
 from vgrad.figures.heatmaps import rectangles
 from vgrad.figures.lines import layer_ticks
 from vgrad.figures.quantities import ACCURACY, BY_LAYER
-from vgrad.figures.style import ACTIVATION_COLOURS, SPARE_COLOURS
 
 STEPS = [*range(11), *range(15, 51, 5), *range(75, 601, 25)]
 HOSTILE = r"a$\frac$ <script>alert(1)</script>"
@@ -62,44 +60,19 @@ def step_rows(run_id: str = "r1", final: float = 0.9, steps: list[int] = STEPS) 
     )
 
 
-def several(count: int, depth: int = 20) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, str]]]:
-    """The layers, the steps and the facts of several runs."""
-    names = [*ACTIVATION_COLOURS]
-    inits = ["he_normal", "lecun_normal", "xavier_normal"]
-    facts = [
-        {
-            "run_id": f"r{i}",
-            "activation": names[i % len(names)],
-            "init": inits[i // len(names) % 3],
-            "label": f"run {i}",
-        }
-        for i in range(count)
-    ]
-    layers = pd.concat([layer_rows(f["run_id"], depth, -0.005 * i) for i, f in enumerate(facts)])
-    return layers, pd.concat([step_rows(fact["run_id"]) for fact in facts]), facts
-
-
 def draw(kind: str, title: str = "") -> Sheet:
     """A figure of a kind."""
     one, its_steps = layer_rows(), step_rows()
-    layers, steps, facts = several(4)
-    looks, keys = figures.looks(facts)
     make = {
         "profiles": lambda: figures.profiles(one, title),
         "heatmaps": lambda: figures.heatmaps(one, title),
         "curves": lambda: figures.curves(its_steps, 0.1, title),
         "headline": lambda: figures.headline(one, its_steps, 0.1, title),
-        "profiles of runs": lambda: figures.compared_profiles(layers, looks, keys, "last", title),
-        "curves of runs": lambda: figures.compared_curves(steps, looks, keys, 0.1, title),
-        "headline of runs": lambda: figures.compared_headline(
-            layers, steps, looks, keys, 0.1, title
-        ),
     }
     return make[kind]()
 
 
 KINDS = ("profiles", "heatmaps", "curves", "headline")
-KINDS += ("profiles of runs", "curves of runs", "headline of runs")
 
 
 def labels(sheet: Sheet, panel: int) -> list[str]:
@@ -115,18 +88,6 @@ def rails(sheet: Sheet, panel: int) -> dict[str, int]:
 
 def texts(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter() if element.text]
-
-
-def contrast(colour: str, paper: str) -> float:
-    """The ratio of luminances that WCAG 2.2 defines."""
-
-    def luminance(name: str) -> float:
-        rgb = np.array(to_rgb(name))
-        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-        return float(linear @ [0.2126, 0.7152, 0.0722])
-
-    light, dark = sorted([luminance(colour), luminance(paper)], reverse=True)
-    return (light + 0.05) / (dark + 0.05)
 
 
 def test_logarithms_stand_on_a_linear_axis_with_ticks_that_are_right_at_1e_minus_30() -> None:
@@ -327,52 +288,3 @@ def test_the_users_own_matplotlib_settings_change_nothing() -> None:
 def test_a_png_is_large_enough_for_a_slide() -> None:
     image = Image.open(io.BytesIO(figures.png(figures.profiles(layer_rows()))))
     assert image.width >= 1000
-
-
-def test_each_activation_has_its_colour_whatever_else_is_drawn() -> None:
-    _, _, facts = several(9)
-    many, keys = figures.looks(facts)
-    few, _ = figures.looks([facts[4], facts[2]])
-    assert [look.colour for look in few] == [many[4].colour, many[2].colour]
-    assert len({look.colour for look in many}) == 9
-    assert {key.label for key in keys} == {fact["activation"] for fact in facts}
-
-
-def test_each_initialisation_has_its_line_style() -> None:
-    _, _, facts = several(27)
-    looks, keys = figures.looks(facts)
-    by_init = {fact["init"]: str(look.dash) for fact, look in zip(facts, looks, strict=True)}
-    assert len(set(by_init.values())) == 3
-    assert {key.label for key in keys} >= set(by_init)
-
-
-@pytest.mark.parametrize("count", [2, 9, 10, 40])
-def test_runs_of_one_kind_are_told_apart_by_colour(count: int) -> None:
-    facts = [
-        {"run_id": str(i), "activation": "relu", "init": "he_normal", "label": f"depth={i}"}
-        for i in range(count)
-    ]
-    looks, keys = figures.looks(facts)
-    assert len({look.colour for look in looks}) == count
-    assert [keys[0].label, keys[-1].label] == ["depth=0", f"depth={count - 1}"]
-
-
-@pytest.mark.parametrize("colour", [*ACTIVATION_COLOURS.values(), *SPARE_COLOURS])
-def test_each_line_can_be_seen_on_white(colour: str) -> None:
-    assert contrast(colour, "#ffffff") >= 3
-
-
-def test_hundreds_of_runs_stay_a_small_file() -> None:
-    layers, _, facts = several(300, depth=40)
-    looks, keys = figures.looks(facts)
-    svg = figures.svg(figures.compared_profiles(layers, looks, keys, "first"))
-    assert len(svg) < 1_000_000
-
-
-def test_runs_of_several_depths_share_a_panel() -> None:
-    layers = pd.concat([layer_rows("r0", depth=2), layer_rows("r1", depth=40)])
-    _, _, facts = several(2)
-    looks, keys = figures.looks(facts)
-    axes = figures.compared_profiles(layers, looks, keys, "first").panels[0]
-    assert [len(line.get_xdata()) for line in axes.get_lines()] == [3, 41]
-    assert "out" not in [tick.get_text() for tick in axes.get_xticklabels()]

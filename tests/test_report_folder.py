@@ -74,7 +74,7 @@ def test_a_report_that_fails_leaves_the_one_before(
     def full(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sys.modules["vgrad.report"], "write_tables", full)
+    monkeypatch.setattr(sys.modules["vgrad.report.formats"], "write_tables", full)
     with pytest.raises(WriteError, match="No space left"):
         build([run])
     assert (run / "report" / "index.html").read_bytes() == before

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vgrad.diagnose.finding import Diagnoses
     from vgrad.store import Frames
 
 
@@ -73,22 +74,61 @@ def load(*paths: str | Path) -> Frames:
     return store.load(*paths)
 
 
-def report(*paths: str | Path, out: str | Path | None = None) -> Path:
+def diagnose(*paths: str | Path) -> Diagnoses:
+    """What is wrong with one or more runs, and what to change, as `vgrad diagnose` says it.
+
+    Args:
+        *paths: run folders, or folders of them.
+
+    Returns:
+        A diagnosis for each run: its verdict and its findings, the gravest first.
+
+    Raises:
+        StoreError: a path is no folder, or holds no run.
+    """
+    from vgrad.diagnose import diagnose
+
+    return diagnose(load(*paths))
+
+
+def report(
+    *paths: str | Path,
+    out: str | Path | None = None,
+    x: str | None = None,
+    hue: str | None = None,
+    facet: str | None = None,
+    anonymous: bool = False,
+    formats: Sequence[str] = ("html",),
+) -> Path:
     """Write a page about one or more runs, with its figures and tables.
 
     Args:
         *paths: run folders, or folders of them.
         out: the folder to write; `report/` in the first path by default.
+        x: the setting that goes along x.
+        hue: the setting that has the colours.
+        facet: the setting that has panels of its own.
+        anonymous: leave out user, machine and folders.
+        formats: of "html", "md", "latex" and "csv".
 
     Returns:
-        The page, `index.html`.
+        What was written for the first of the formats: the page, `index.html`.
 
     Raises:
+        ConfigError: a format is not known, or a setting does not differ among the runs.
         StoreError: a path holds no run, or the folder cannot be written.
     """
     from vgrad.report import build
 
-    return build([Path(path) for path in paths], None if out is None else Path(out))
+    return build(
+        [Path(path) for path in paths],
+        None if out is None else Path(out),
+        anonymous=anonymous,
+        x=x,
+        hue=hue,
+        facet=facet,
+        formats=formats,
+    )
 
 
 @contextmanager

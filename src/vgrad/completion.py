@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 
 from vgrad.catalogue import find
 from vgrad.compose import Request, prepare
 from vgrad.errors import ConfigError
+from vgrad.study_file import files
 
 OPTIONS = ("--json",)  # ours, which Hydra's completion does not know
 
@@ -34,7 +37,10 @@ def complete(words: list[str], verbs: Mapping[str, str]) -> None:
         if typed[0] == "list":
             print(" ".join(registry.plural for registry in find(None)))
             return
-        if typed[0] not in ("run", "sweep"):
+        if typed[0] == "study" and (len(typed) == 1 or (len(typed) == 2 and line[-1] != " ")):
+            print(" ".join(name for name in files() if name.startswith("".join(typed[1:]))))
+            return
+        if typed[0] not in ("run", "sweep", "study"):
             return  # the shell completes the names of files
         os.environ["COMP_LINE"] = _without_verb(line)
     _ask_hydra(words)
@@ -43,12 +49,15 @@ def complete(words: list[str], verbs: Mapping[str, str]) -> None:
 def _without_verb(line: str) -> str:
     """The line as one of Hydra's programs would see it."""
     program, verb, *typed = line.split()
-    rest = [word for word in typed if word not in OPTIONS]
+    rest = [word for word in typed if word not in OPTIONS][verb == "study" :]
     end = " " if line.endswith(" ") else ""
-    return " ".join([program, *(["-m"] if verb == "sweep" else []), *rest]) + end
+    return " ".join([program, *([] if verb == "run" else ["-m"]), *rest]) + end
 
 
 def _ask_hydra(words: list[str]) -> None:
+    """Print what Hydra offers, but for the studies: to it they are a group of the config."""
     from hydra._internal.hydra import Hydra
 
-    Hydra("vgrad", prepare(Request())).shell_completion("config", words)
+    with redirect_stdout(io.StringIO()) as offered:
+        Hydra("vgrad", prepare(Request())).shell_completion("config", words)
+    print(" ".join(w for w in offered.getvalue().split(" ") if not w.startswith("study")), end="")

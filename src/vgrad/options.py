@@ -11,6 +11,8 @@ from vgrad.errors import ConfigError, did_you_mean
 VERBS = {
     "run": "train one network and record every layer",
     "sweep": "train one for each combination of values",
+    "study": "answer a question: its runs, its page, and what became of its claims",
+    "diagnose": "say what is wrong with runs, and what to change",
     "report": "make a page of figures about one or more runs",
     "list": "show every activation, init, loss, optimizer, data set and model",
     "ls": "show the runs in a folder",
@@ -20,7 +22,7 @@ usage: vgrad VERB …
 
 Why does this deep network not learn? Train it, record every layer, and see.
 
-{chr(10).join(f"  vgrad {verb:7} {what}" for verb, what in VERBS.items())}
+{chr(10).join(f"  vgrad {verb:8} {what}" for verb, what in VERBS.items())}
 
 Try: vgrad run activation=sigmoid depth=20
 `vgrad VERB --help` says what a verb takes.

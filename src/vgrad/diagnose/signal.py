@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vgrad.diagnose.phrases import number, percent
 from vgrad.diagnose.summary import Profile, hidden, value_of
+from vgrad.phrases import number, percent
 
 ALIKE = 0.999  # mean cosine between two examples
 SATURATED = 0.65  # share over all layers; a rectifier has some 0.5 when it is well

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import linear_regression
 from typing import Any, TypeGuard
 
+from vgrad.diagnose.verdict import decades, fate
+
 Profile = Mapping[str, Sequence[float | None]]
 
 VALIDATION = ("val_loss", "val_accuracy")
 RESULTS = ("train_loss", "train_accuracy", *VALIDATION)
 
-HEALTHY = 2.0  # decades across the network, up or down, that training copes with
-ILL = 3.0  # decades from which the gradient itself is called vanishing or exploding
 STUCK = 0.9  # a loss above this share of its first value has not fallen
 
 
@@ -53,13 +53,6 @@ def reach(profile: Profile, depth: int) -> float | None:
     if near_output == 0:
         return 0.0 if is_size(value_of(profile, "delta_rms", depth + 1)) else None
     return math.inf if math.isinf(near_input) else near_input / near_output
-
-
-def decades(ratio: float | None) -> float | None:
-    """log₁₀ of a ratio, −∞ for 0."""
-    if ratio is None:
-        return None
-    return math.log10(ratio) if ratio > 0 else -math.inf
 
 
 def summarise(
@@ -158,26 +151,9 @@ def _first_bad_layer(profile: Profile) -> int | None:
 
 
 def _verdict(summary: Mapping[str, Any], depth: int, *, recorded: bool) -> str:
-    """One word for the gradient, at the start and at the end.
-
-    Three decades or more between the last hidden layer and the first are vanishing or exploding,
-    be it at step 0 or at the end; up to two are healthy. Between the two the loss decides: where
-    it has not fallen by a tenth the gradient is ill, else the verdict is `unsure`.
-    """
+    """One word for the gradient, at the start and at the end."""
     if summary["status"] == "diverged":
         return "diverged"
     start, end = decades(summary["reach"]), decades(summary["final_reach"])
-    for change in (start, end):
-        if change is not None and abs(change) >= ILL:
-            return _direction(change)
-    if start is None:
-        start = end if loss_fell(summary) else None
-    if start is None:
-        return "healthy" if recorded and depth == 0 else "unsure"
-    if abs(start) <= HEALTHY:
-        return "healthy"
-    return "unsure" if loss_fell(summary) else _direction(start)
-
-
-def _direction(change: float) -> str:
-    return "vanishing" if change < 0 else "exploding"
+    word = fate(start, end, fell=loss_fell(summary))
+    return "healthy" if start is None and word == "unsure" and recorded and depth == 0 else word

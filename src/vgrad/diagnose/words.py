@@ -7,33 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vgrad.diagnose.phrases import counted, name_of, number, percent, sentence
+from vgrad.diagnose.entries import MATCHED, NOTHING_TO_LEARN, UNSCALED_INITS
 from vgrad.diagnose.signal import words_on_activations
-from vgrad.diagnose.summary import (
-    HEALTHY,
-    ILL,
-    Profile,
-    decades,
-    hidden,
-    is_size,
-    loss_fell,
-)
+from vgrad.diagnose.summary import Profile, hidden, is_size, loss_fell
+from vgrad.diagnose.verdict import HEALTHY, ILL, decades
+from vgrad.phrases import counted, name_of, number, percent, sentence
 
 AT_CHANCE = 0.07  # of the way from chance to perfect: what noise can do
 FITS = 0.5  # of that way: what the few examples of one batch do not reach by luck
 COPING_DEPTH = 1.5  # decades that a depth which is suggested may lose
-
-RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "crelu")
-RANDOM_LABELS = "white"  # the data set from which there is nothing to learn
-UNSCALED_INITS = (
-    "normal",
-    "truncated_normal",
-    "uniform",
-    "constant",
-    "identity",
-    "sparse",
-    "zeros",
-)
 
 
 def describe(
@@ -204,7 +186,7 @@ def _words_at_chance(config: Mapping[str, Any], summary: Mapping[str, Any], chan
     training = summary["final_train_accuracy"]
     if loss_fell(summary) and training is not None and training > chance + FITS * (1 - chance):
         return f"It fits what it trains on ({percent(training)}), but {stuck}."
-    if name_of(config, "data") == RANDOM_LABELS:
+    if name_of(config, "data") in NOTHING_TO_LEARN:
         return f"Validation accuracy is at chance ({percent(chance)}): the labels are random."
     return sentence(f"{stuck}{_reason(summary)}")
 
@@ -260,13 +242,13 @@ def _initial_remedy(
     """What to type when the gradient is ill at step 0, before any training."""
     activation = name_of(config, "activation")
     init = str(summary.get("resolved_init") or name_of(config, "init"))
-    he = init.startswith("he_")
+    he, asks_for_he = init.startswith("he_"), MATCHED.get(activation) == "he_normal"
     if init in UNSCALED_INITS:
         return ["Try init=matched: weights scaled to the width, as the activation asks for."]
-    if activation in RECTIFIERS and not he:
+    if asks_for_he and not he:
         return ["Try init=he_normal: it makes up for the half that a rectifier cuts off."]
     if change > 0:
-        smaller = he and activation not in RECTIFIERS
+        smaller = he and not asks_for_he
         return ["Try init=lecun_normal: smaller weights."] if smaller else []
     fewer = _coping_depth(summary["grad_decay"])
     fewer_layers = f"fewer layers: depth={fewer}" if fewer and fewer < depth else ""

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from vgrad.figures.palette import GRID, INK, MUTED, Dash
 from vgrad.figures.scale import Numbers
-from vgrad.figures.style import GRID, INK, MUTED, POINTS, Dash, plain, png, styled, svg
+from vgrad.figures.style import POINTS, plain, png, styled, svg
 
 REACH = 4.0
 """The curves are drawn for z from −REACH to REACH."""

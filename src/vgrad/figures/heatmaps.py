@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -10,10 +12,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from vgrad.arms import Arm
 from vgrad.figures.lines import layer_ticks
-from vgrad.figures.quantities import BY_LAYER, Quantity, numbers
-from vgrad.figures.scale import Numbers, Scale, special
-from vgrad.figures.style import INK, MUTED, RAIL, Sheet, styled
+from vgrad.figures.palette import INK, MUTED, RAIL
+from vgrad.figures.quantities import BY_LAYER, INNER, UPDATE_RATIO, Quantity, numbers
+from vgrad.figures.scale import Numbers, Scale, number, special
+from vgrad.figures.style import Sheet, styled
 
 SIZES, SIGNED = "viridis", "PuOr_r"
 HATCHES = {"NaN": "xxxx", "∞": "////", "−∞": "\\\\\\\\", "0": "----"}
@@ -21,6 +25,32 @@ MOST_STEPS = 400  # columns of an image; more are thinned, the last one kept
 MOST_LABELS = 6
 MAP_WIDTH = 0.82  # of a panel; the rest is for the scale of colours
 NOTHING = (0.0, 0.0, 0.0, 0.0)  # transparent: not recorded
+
+
+@styled
+def heat(
+    layers: pd.DataFrame, arm: Arm, columns: Sequence[str] | None = None, title: str = ""
+) -> Sheet:
+    """Quantities of one arm over step × layer: the mean over its seeds, as the axis has it.
+
+    Where half of the seeds or more have a value that has no place on the axis, that is shown.
+
+    Args:
+        layers: the rows of all runs of `layers.parquet`.
+        arm: whose.
+        columns: which of them; None = the four that profiles show.
+        title: a heading; the arm's label if not given.
+    """
+    known = {quantity.column: quantity for quantity in (*BY_LAYER, *INNER, UPDATE_RATIO)}
+    quantities = [known[name] for name in columns or [quantity.column for quantity in BY_LAYER]]
+    figure = Sheet(len(quantities), title or arm.label)
+    own = [rows for _, rows in layers[layers["run_id"].isin(arm.run_ids)].groupby("run_id")]
+    for place, quantity in enumerate(quantities):
+        _draw(figure.panels[place], own, quantity)
+    count = len(own)
+    figure.note = f"The mean of {count} seeds." if count > 1 else ""
+    figure.caption = _caption(own, arm)
+    return figure
 
 
 @styled
@@ -36,16 +66,18 @@ def heatmaps(layers: pd.DataFrame, title: str = "") -> Sheet:
     """
     figure = Sheet(len(BY_LAYER), title)
     for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
-        _draw(axes, layers, quantity)
+        _draw(axes, [layers], quantity)
     return figure
 
 
-def _draw(axes: Axes, layers: pd.DataFrame, quantity: Quantity) -> None:
-    deepest = int(layers["layer"].max())
+def _draw(axes: Axes, runs: Sequence[pd.DataFrame], quantity: Quantity) -> None:
+    """One quantity: the mean of runs that are of one arm."""
+    deepest = max(int(layers["layer"].max()) for layers in runs)
     if quantity.of_hidden and deepest > 1:
-        layers = layers[layers["layer"] < deepest]
-    steps, grid, present = _grid(layers, quantity.column)
-    scale = quantity.scale(grid[present])
+        runs = [layers[layers["layer"] < deepest] for layers in runs]
+    steps, grids, there = _grids(runs, quantity.column)
+    scale = quantity.scale(grids[there])
+    grid, present = _mean(grids, there, scale)
     low, high = _ends(scale)
     colours = mpl.colormaps[SIGNED if low < 0 < high and scale.kind != "log" else SIZES]
     shares = (scale.place(grid) - low) / (high - low)
@@ -75,15 +107,53 @@ def _ends(scale: Scale) -> tuple[float, float]:
     return -end, end
 
 
-def _grid(layers: pd.DataFrame, column: str) -> tuple[list[int], Numbers, NDArray[np.bool_]]:
-    """One column as (recorded steps, values [layers, steps], which of them were recorded)."""
-    steps, columns = np.unique(numbers(layers["step"]), return_inverse=True)
-    kept = np.unique(np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int))
-    places = (numbers(layers["layer"]).astype(int) - 1, columns)
-    grid = np.full((int(layers["layer"].max()), len(steps)), np.nan)
+def _grids(
+    runs: Sequence[pd.DataFrame], column: str
+) -> tuple[list[int], Numbers, NDArray[np.bool_]]:
+    """One column as (recorded steps, values [runs, layers, steps], which were recorded)."""
+    steps = np.unique(np.concatenate([numbers(layers["step"]) for layers in runs]))
+    top = max(int(layers["layer"].max()) for layers in runs)
+    grid = np.full((len(runs), top, len(steps)), np.nan)
     present = np.zeros(grid.shape, dtype=bool)
-    grid[places], present[places] = numbers(layers[column]), True
-    return [int(step) for step in steps[kept]], grid[:, kept], present[:, kept]
+    for run, layers in enumerate(runs):
+        at = np.searchsorted(steps, numbers(layers["step"]))
+        places = (run, numbers(layers["layer"]).astype(int) - 1, at)
+        grid[places], present[places] = numbers(layers[column]), True
+    kept = np.unique(np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int))
+    return [int(step) for step in steps[kept]], grid[:, :, kept], present[:, :, kept]
+
+
+def _mean(
+    grids: Numbers, there: NDArray[np.bool_], scale: Scale
+) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Of each cell the mean over runs, in placed units, or what most have in its place."""
+    if len(grids) == 1:
+        return grids[0], there[0]
+    placed = np.where(there, scale.place(grids), np.nan)
+    finite = np.isfinite(placed)
+    with np.errstate(all="ignore"):
+        mean = np.where(finite, placed, 0.0).sum(0) / finite.sum(0)
+    mean = scale.value(mean)
+    odd = there & ~finite
+    most = 2 * odd.sum(0) >= there.sum(0)
+    first = np.take_along_axis(grids, odd.argmax(0)[None], 0)[0]
+    shown: Numbers = np.where(most & np.logical_or.reduce(odd), first, mean)
+    return shown, np.logical_or.reduce(there)
+
+
+def _caption(runs: Sequence[pd.DataFrame], arm: Arm) -> str:
+    """What training changed of the error signal of layer 1."""
+    ends = []
+    for end in ("min", "max"):
+        rows = [r[(r["step"] == r["step"].agg(end)) & (r["layer"] == 1)] for r in runs]
+        with np.errstate(all="ignore"):
+            logs = np.log10(np.concatenate([numbers(r["delta_rms"]) for r in rows]))
+        logs = logs[np.isfinite(logs)]
+        ends.append(number(float(f"{10 ** logs.mean():.2g}")) if len(logs) else "not a size")
+    return (
+        f"Colour is size, time goes to the right: with {arm.label} the error signal of layer 1 is "
+        f"{ends[0]} before training and {ends[1]} at the end."
+    )
 
 
 def _hatch(axes: Axes, mask: NDArray[np.bool_], name: str) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
+from vgrad.figures.palette import GRID, GUIDE_DASH, MUTED, RAIL, Dash
 from vgrad.figures.quantities import Quantity
 from vgrad.figures.scale import Numbers, Scale
-from vgrad.figures.style import GRID, MUTED, PAPER, RAIL, Dash, name_axes
+from vgrad.figures.style import name_axes
 
 MOST_MARKS = 60  # of one line on one rail
-MANY_LINES = 200  # beyond this the lines of a panel become one image, so that a file stays small
 MARKERS = {"NaN": "x", "∞": "^", "−∞": "v", "0": "v"}
 
 
@@ -30,12 +32,18 @@ class Line:
     alpha: float = 1.0
 
 
-def draw(axes: Axes, quantity: Quantity, lines: Sequence[Line]) -> None:
+def draw(axes: Axes, quantity: Quantity, lines: Sequence[Line]) -> Scale:
     """Draws the lines on the scale that shows them all, with the rails that they need."""
     scale = quantity.scale(np.concatenate([line.values for line in lines] or [np.empty(0)]))
     for line in lines:
-        _draw_line(axes, line, scale, rasterized=len(lines) > MANY_LINES)
+        _draw_line(axes, line, scale)
     name_axes(axes, quantity.title, quantity.axis)
+    dress(axes, quantity, scale)
+    return scale
+
+
+def dress(axes: Axes, quantity: Quantity, scale: Scale) -> None:
+    """Ticks, grid and rails of a y axis."""
     _ticks(axes, scale, _percent if quantity.prefer == "share" else str)
 
 
@@ -55,6 +63,13 @@ def label_layers(axes: Axes, deepest: int, *, output_apart: bool) -> None:
     axes.set_xlabel(f"layer  [1 = next to the input, {end}]")
 
 
+def label_shares(axes: Axes) -> None:
+    """The share of the depth along x, input on the left."""
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "¼", "½", "¾", "1"])
+    axes.set_xlim(-0.02, 1.04)
+    axes.set_xlabel("layer / depth  [0 = input, 1 = last hidden layer]")
+
+
 def layer_ticks(deepest: int) -> list[int]:
     """The layers that get a label: the first, the last, and round numbers between."""
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10**6) if deepest / s <= 8)
@@ -62,8 +77,32 @@ def layer_ticks(deepest: int) -> list[int]:
     return [1, *between, deepest][: max(deepest, 1)]
 
 
-def _draw_line(axes: Axes, line: Line, scale: Scale, *, rasterized: bool) -> None:
-    axes.plot(
+def stroke(axes: Axes, x: Numbers, y: Numbers, **style: Any) -> None:
+    """A line on axes whose limits are given elsewhere: many times faster than `plot`."""
+    axes.add_artist(Line2D(x, y, **style))
+
+
+def mark(
+    axes: Axes, x: Numbers, scale: Scale, rail: str, colour: str, *, gid: str, alpha: float = 1.0
+) -> None:
+    """Marks on a rail, for what has no place on the axis."""
+    x = x[:: -(-len(x) // MOST_MARKS) or 1]
+    stroke(
+        axes,
+        x,
+        np.full(len(x), scale.rails[rail]),
+        color=colour,
+        linestyle="none",
+        marker=MARKERS[rail],
+        markersize=4,
+        alpha=alpha,
+        gid=gid,
+    )
+
+
+def _draw_line(axes: Axes, line: Line, scale: Scale) -> None:
+    stroke(
+        axes,
         line.x,
         scale.place(line.values),
         color=line.colour,
@@ -73,22 +112,9 @@ def _draw_line(axes: Axes, line: Line, scale: Scale, *, rasterized: bool) -> Non
         marker="o" if line.dotted else "",
         markersize=1.4 + line.width,
         markeredgewidth=0,
-        rasterized=rasterized,
     )
     for rail, mask in scale.marks(line.values).items():
-        where = np.flatnonzero(mask)
-        where = where[:: -(-len(where) // MOST_MARKS)]
-        axes.plot(
-            line.x[where],
-            np.full(len(where), scale.rails[rail]),
-            color=line.colour,
-            linestyle="none",
-            marker=MARKERS[rail],
-            markersize=4,
-            alpha=line.alpha,
-            rasterized=rasterized,
-            gid=f"rail {rail}",
-        )
+        mark(axes, line.x[mask], scale, rail, line.colour, gid=f"rail {rail}", alpha=line.alpha)
 
 
 def _ticks(axes: Axes, scale: Scale, show: Callable[[str], str]) -> None:
@@ -108,11 +134,16 @@ def _percent(label: str) -> str:
     return f"{100 * float(label):.0f}" if label.replace(".", "").isdigit() else label
 
 
+def guide(axes: Axes, place: float) -> None:
+    """A dashed line across a panel at a place of its y axis, to compare with."""
+    axes.axhline(place, color=MUTED, linewidth=1, linestyle=GUIDE_DASH, zorder=0.8)
+
+
 def chance_line(axes: Axes, chance: float | None) -> None:
     """A dashed line at the accuracy of guessing, named."""
     if chance is None:
         return
-    axes.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
+    guide(axes, chance)
     axes.annotate(
         "chance",
         xy=(1, chance),
@@ -122,5 +153,5 @@ def chance_line(axes: Axes, chance: float | None) -> None:
         ha="right",
         size=8,
         color=MUTED,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+        zorder=0.9,  # below the lines
     )

@@ -1,21 +1,18 @@
-"""Profiles by layer: one run at chosen steps, or many runs at one."""
+"""Profiles by layer of one run, at chosen steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from vgrad.figures.lines import Line, draw, label_layers
-from vgrad.figures.looks import Look
+from vgrad.figures.palette import EARLY, LATE, MIDDLE
 from vgrad.figures.quantities import BY_LAYER, Quantity, numbers
 from vgrad.figures.scale import Numbers
-from vgrad.figures.style import EARLY, LATE, MIDDLE, Key, Sheet, styled
-
-When = Literal["first", "last"]
+from vgrad.figures.style import Key, Sheet, styled
 
 
 @styled
@@ -30,26 +27,6 @@ def profiles(layers: pd.DataFrame, title: str = "") -> Sheet:
     figure = Sheet(len(BY_LAYER), title, step_keys(steps))
     for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
         draw_steps(axes, layers, quantity, steps)
-    return figure
-
-
-@styled
-def compared_profiles(
-    layers: pd.DataFrame, looks: Sequence[Look], keys: Sequence[Key], when: When, title: str = ""
-) -> Sheet:
-    """The four quantities of many runs by layer, a line for each run.
-
-    Args:
-        layers: the rows of all runs of `layers.parquet`.
-        looks: how each run's line looks; a run without a look is left out.
-        keys: the legend.
-        when: at each run's first record or at its last.
-        title: a heading.
-    """
-    figure = Sheet(len(BY_LAYER), title, keys)
-    ends = at_end(layers, when)
-    for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
-        draw_runs(axes, ends, quantity, looks)
     return figure
 
 
@@ -87,26 +64,6 @@ def draw_steps(axes: Axes, layers: pd.DataFrame, quantity: Quantity, steps: Sequ
         lines.append(Line(x, values, colour, dotted=True, width=width))
     draw(axes, quantity, lines)
     label_layers(axes, int(layers["layer"].max()), output_apart=True)
-
-
-def draw_runs(axes: Axes, ends: pd.DataFrame, quantity: Quantity, looks: Sequence[Look]) -> None:
-    """One quantity by layer, a line for each run, at one record of each."""
-    groups = dict(tuple(ends.groupby("run_id", sort=False)))
-    lines = [
-        look.line(*by_layer(groups[look.run_id], quantity), many=len(looks))
-        for look in looks
-        if look.run_id in groups
-    ]
-    draw(axes, quantity, lines)
-    deepest = [int(rows["layer"].max()) for rows in groups.values()]
-    label_layers(axes, max(deepest, default=1), output_apart=len(set(deepest)) <= 1)
-
-
-def at_end(layers: pd.DataFrame, when: When) -> pd.DataFrame:
-    """The rows of each run's first or last record."""
-    steps = layers.groupby("run_id")["step"]
-    end = steps.transform("min" if when == "first" else "max")
-    return layers[layers["step"] == end]
 
 
 def by_layer(rows: pd.DataFrame, quantity: Quantity) -> tuple[Numbers, Numbers]:

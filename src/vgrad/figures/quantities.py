@@ -16,24 +16,26 @@ class Quantity:
     """A measured column as a reader meets it.
 
     Attributes:
-        column: its name in the tables.
+        column: its name in the tables; with a `:` it is made from others.
         title, axis: what a panel says.
-        prefer: the kind of scale; "share" is fixed from 0 to 1.
+        prefer: the kind of scale; "share" goes from 0 to 100 %, "unit" from 0 to 1.
         of_hidden: whether it is of hidden layers only: the output layer has no activation, and
             its z would stretch the scale.
+        ceiling: what is larger does not stretch the scale.
     """
 
     column: str
     title: str
     axis: str
-    prefer: Literal["log", "auto", "share"]
+    prefer: Literal["log", "auto", "share", "unit"]
     of_hidden: bool = False
+    ceiling: float = np.inf
 
     def scale(self, values: Numbers) -> Scale:
         """The scale for these values."""
-        if self.prefer == "share":
+        if self.prefer in ("share", "unit"):
             return fixed(0.0, 1.0, values)
-        return choose(values, self.prefer)
+        return choose(values, "log" if self.prefer == "log" else "auto")
 
 
 BY_LAYER = (
@@ -44,7 +46,26 @@ BY_LAYER = (
         "act_var", "Activation variance", "variance of h  [units of h²]", "log", of_hidden=True
     ),
 )
-ERROR_SIGNAL = BY_LAYER[0]
+ERROR_SIGNAL, WEIGHT_GRADIENT, _, ACTIVATION_VARIANCE = BY_LAYER
+INNER = (
+    Quantity(
+        "saturated",
+        "Saturation",
+        "│φ′│ < 5 % of its largest  [% of (example, unit)]",
+        "share",
+        True,
+    ),
+    Quantity("dead", "Dead units", "φ′ = 0 for all examples  [% of units]", "share", True),
+    Quantity(
+        "sign_coherence", "Sign coherence", "1 = all weights of a unit go one way  [1]", "unit"
+    ),
+    Quantity(
+        "correlation", "Correlation", "mean cosine of two examples' h  [1]", "auto", of_hidden=True
+    ),
+)
+UPDATE_RATIO = Quantity(
+    "update_ratio", "Update ratio", "‖ΔW‖ / ‖W‖ per step  [1]", "log", ceiling=10.0
+)
 LOSS, ACCURACY = (
     Quantity("loss", "Loss", "mean over examples  [units of the loss]", "auto"),
     Quantity("accuracy", "Accuracy", "share of examples classified right  [%]", "share"),

@@ -50,6 +50,15 @@ class Scale:
             placed = _place(self.kind, values)
         return np.where(np.isfinite(placed), placed, np.nan)
 
+    def value(self, placed: Numbers) -> Numbers:
+        """The values that stand at some places: the way back from `place`."""
+        if self.kind == "log":
+            with np.errstate(over="ignore"):
+                return np.asarray(10.0 ** np.asarray(placed, dtype=np.float64))
+        if self.kind == "signed":
+            return np.asarray(2 * np.sinh(np.asarray(placed) * np.log(10)))
+        return np.asarray(placed, dtype=np.float64)
+
     def marks(self, values: Numbers) -> dict[str, NDArray[np.bool_]]:
         """Which values belong on which rail: name of the rail → mask."""
         masks = special(values, self.kind)
@@ -137,7 +146,7 @@ def _span(kind: Kind, placed: Numbers) -> tuple[float, float]:
         return (-1.0, 0.0) if kind == "log" else (0.0, 1.0)
     low, high = float(placed.min()), float(placed.max())
     least = 1.0 if kind != "linear" else 0.2 * max(abs(low), abs(high)) or 1.0
-    half = 1.08 * max(high - low, least) / 2
+    half = 1.12 * max(high - low, least) / 2
     middle = (low + high) / 2
     return middle - half, middle + half
 

@@ -1,47 +1,35 @@
 """The look that all figures share: colours, the sheet of panels, and how it is written.
 
 Only matplotlib's object interface is used, and no mathematical typesetting: a `$` in a name is
-a dollar. The colours are after Paul Tol's "muted" scheme, which is safe for colour-blind
-readers, darkened where a thin line on white would be too pale.
+a dollar.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-INK, MUTED, GRID, RAIL, PAPER = "#24292f", "#57606a", "#dfe3e8", "#f2f4f7", "#ffffff"
-EARLY, MIDDLE, LATE = "#d98e04", "#c2417c", "#2c3e9e"  # the steps of one run
-TRAIN, VALIDATION = "#8a94a0", "#0072b2"
+from vgrad.figures.live import Live
+from vgrad.figures.palette import GRID, INK, MUTED, PAPER, Dash
 
-ACTIVATION_COLOURS = {
-    "sigmoid": "#cc6677",
-    "tanh": "#332288",
-    "relu": "#117733",
-    "leaky_relu": "#2a9d8a",
-    "elu": "#2f8fc9",
-    "selu": "#882255",
-    "gelu": "#aa4499",
-    "swish": "#8a8a2b",
-    "identity": "#7d8590",
-}
-SPARE_COLOURS = ("#d9731a", "#4477aa", "#a05a2c", "#6f4fb0", "#5b7f3a", "#b03a4a")
-DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (7, 2, 1, 1, 1, 2)))
 JOINERS = "\u200c\u200d"  # stand inside words and emoji
-Dash = Any  # what matplotlib takes as a line style
 
 CELL_WIDTH, CELL_HEIGHT = 3.75, 2.8  # inches, of one panel with its labels
 LEFT, RIGHT, TOP, BOTTOM = 0.6, 0.15, 0.56, 0.5  # inches, from a panel's edge to its axes
 TITLE_HEIGHT, KEY_HEIGHT = 0.36, 0.22  # inches, of the title and of one row of the legend
-KEYS_IN_A_ROW = 5
+MOST_KEYS_IN_A_ROW = 6
+LETTER, KEY_LINE = 0.078, 0.62  # inches, of a letter of the legend, and of a key's line
+LONGEST_KEY = 40  # letters
+TITLES = ((38, 10.0), (44, 8.6), (52, 7.4))  # letters of a panel's title → its size
 POINTS = 72  # in an inch
 PNG_DPI = 144
 
@@ -108,79 +96,126 @@ def plain(text: object, most: int = 200) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-def colours(activations: Iterable[str]) -> dict[str, str]:
-    """A colour for each activation: always the same for the usual ones."""
-    names = sorted(set(activations))
-    others = [name for name in names if name not in ACTIVATION_COLOURS]
-    spare = {name: SPARE_COLOURS[i % len(SPARE_COLOURS)] for i, name in enumerate(others)}
-    return {name: ACTIVATION_COLOURS.get(name) or spare[name] for name in names}
-
-
-def dashes(inits: Iterable[str]) -> dict[str, Dash]:
-    """A line style for each initialisation, in alphabetical order."""
-    return {name: DASHES[i % len(DASHES)] for i, name in enumerate(sorted(set(inits)))}
-
-
 class Sheet(Figure):
-    """A figure of panels in two columns, with a title and a legend above them.
+    """A figure of panels in two or three columns, with a title and a legend above them.
 
     Each panel's artists have the group id `panel-0`, `panel-1` …, so that a page can lay the
-    panels out anew, with a legend of its own made from `keys`.
+    panels out anew, with a legend of its own made from `keys`. In a figure of arms, the artists
+    of one have the group id `arm-N`, its band has `band-N`, and a line through the points of
+    several has `arms-N-M-…`, with the numbers of the arms.
 
     Attributes:
         panels: the axes, row by row.
         keys: the entries of the legend.
         boxes: the place of each panel in the figure's SVG: id → (x, y, width, height) in points.
+        live: for each panel what a script must know to place values in it; None where it cannot.
+        table: what is drawn, as a table; None where it is the records themselves.
+        caption: one sentence that says what to see.
+        note: how to read what is drawn: means, bands, and what was left out.
     """
 
-    def __init__(self, panels: int, title: str, keys: Sequence[Key] = ()) -> None:
-        columns, rows = (2 if panels > 1 else 1), (panels + 1) // 2
-        head = TITLE_HEIGHT + KEY_HEIGHT * -(-len(keys) // KEYS_IN_A_ROW)
-        super().__init__(figsize=(columns * CELL_WIDTH, head + rows * CELL_HEIGHT))
+    def __init__(
+        self,
+        panels: int,
+        title: str,
+        keys: Sequence[Key] = (),
+        *,
+        across: int = 1,
+        size: tuple[float, float] | None = None,
+    ) -> None:
+        """An empty sheet.
+
+        Args:
+            panels: how many.
+            title: a heading.
+            keys: the entries of the legend.
+            across: panels that belong together and begin a new row; 1 = none do.
+            size: inches, of the one panel that is not as large as all others.
+        """
+        columns = 1 if panels == 1 else 3 if across % 3 == 0 else 2
+        block = -(-across // columns) if across > 1 else 1  # rows of panels that belong together
+        rows = block * (panels // across) if across > 1 else -(-panels // columns)
+        width, body = size or (columns * CELL_WIDTH, rows * CELL_HEIGHT)
+        in_a_row = _keys_in_a_row(keys, width)
+        head = TITLE_HEIGHT + KEY_HEIGHT * -(-len(keys) // in_a_row)
+        super().__init__(figsize=(width, head + body))
         self.keys = tuple(keys)
         self.panels: list[Axes] = []
         self.boxes: dict[str, tuple[float, float, float, float]] = {}
+        self.live: list[Live | None] = [None] * panels
+        self.table: pd.DataFrame | None = None
+        self.caption = ""
+        self.note = ""
+        cell = (size or (CELL_WIDTH, CELL_HEIGHT)) if panels == 1 else (CELL_WIDTH, CELL_HEIGHT)
         for index in range(panels):
-            row, column = divmod(index, columns)
-            self._add_panel(column * CELL_WIDTH, head + row * CELL_HEIGHT)
-        self._write_head(plain(title, 36 * columns))
+            group, within = divmod(index, across) if across > 1 else (0, index)
+            row, column = divmod(within, columns)
+            row += group * block
+            self._add_panel(column * CELL_WIDTH, head + row * CELL_HEIGHT, *cell)
+        self._write_head(plain(title, int(9.6 * width)), in_a_row)
 
-    def _add_panel(self, left: float, top: float) -> None:
-        """One panel, its upper left corner in inches."""
+    def place(self, axes: Axes) -> tuple[float, float, float, float]:
+        """x, y, width and height of some axes inside the SVG, in points, y downwards."""
+        width, height = self.get_size_inches()
+        spot = axes.get_position()
+        x, y = spot.x0 * width * POINTS, (1 - spot.y1) * height * POINTS
+        shape = (spot.width * width * POINTS, spot.height * height * POINTS)
+        return (round(x, 3), round(y, 3), round(shape[0], 3), round(shape[1], 3))
+
+    def _add_panel(self, left: float, top: float, across: float, down: float) -> None:
+        """One panel, its upper left corner and its size in inches."""
         width, height = self.get_size_inches()
         axes = self.add_axes(
             (
                 (left + LEFT) / width,
-                (height - top - CELL_HEIGHT + BOTTOM) / height,
-                (CELL_WIDTH - LEFT - RIGHT) / width,
-                (CELL_HEIGHT - TOP - BOTTOM) / height,
+                (height - top - down + BOTTOM) / height,
+                (across - LEFT - RIGHT) / width,
+                (down - TOP - BOTTOM) / height,
             )
         )
-        axes.set_gid(f"panel-{len(self.panels)}")
-        self.boxes[f"panel-{len(self.panels)}"] = (
-            left * POINTS,
-            top * POINTS,
-            CELL_WIDTH * POINTS,
-            CELL_HEIGHT * POINTS,
-        )
+        gid = f"panel-{len(self.panels)}"
+        axes.set_gid(gid)
+        self.boxes[gid] = (left * POINTS, top * POINTS, across * POINTS, down * POINTS)
         self.panels.append(axes)
 
-    def _write_head(self, title: str) -> None:
+    def _write_head(self, title: str, in_a_row: int) -> None:
         width, height = self.get_size_inches()
         self.text(0.1 / width, 1 - 0.13 / height, title, va="top", size=11)
         if self.keys:
             self.legend(
-                handles=[_handle(key) for key in self.keys],
+                handles=[_handle(key) for key in _by_column(self.keys, in_a_row)],
                 loc="upper left",
                 bbox_to_anchor=(0.05 / width, 1 - (TITLE_HEIGHT - 0.1) / height),
-                ncols=KEYS_IN_A_ROW,
-                handlelength=2.4,
+                ncols=in_a_row,
+                handlelength=2.8,
+                columnspacing=1.2,
             )
 
 
-def name_axes(axes: Axes, title: str, quantity: str) -> None:
-    """The title of a panel and, below it, what goes up: read without turning one's head."""
-    axes.set_title(title)
+def _keys_in_a_row(keys: Sequence[Key], width: float) -> int:
+    """How many entries of a legend fit beside each other."""
+    longest = max((min(len(key.label), LONGEST_KEY) for key in keys), default=1)
+    fitting = int((width - 0.1) / (KEY_LINE + LETTER * longest))
+    return max(1, min(fitting, MOST_KEYS_IN_A_ROW, len(keys) or 1))
+
+
+def _by_column(keys: Sequence[Key], in_a_row: int) -> list[Key]:
+    """The entries in the order in which a legend takes them, so that they read row by row."""
+    return [key for column in range(in_a_row) for key in keys[column::in_a_row]]
+
+
+def name_axes(axes: Axes, title: str, quantity: str, letters: int = 0) -> None:
+    """The title of a panel and, below it, what goes up: read without turning one's head.
+
+    Args:
+        axes: the panel.
+        title: its title.
+        quantity: what goes up, with its unit.
+        letters: of the longest title of the figure, so that all have one size.
+    """
+    letters = max(letters, len(title))
+    size = next((size for most, size in TITLES if letters <= most), TITLES[-1][1])
+    axes.set_title(plain(title, TITLES[-1][0]), size=size)
     axes.set_ylabel(quantity, rotation=0, ha="left", va="baseline")
     axes.yaxis.set_label_coords(0, 1 + 6 / POINTS / (CELL_HEIGHT - TOP - BOTTOM))
 
@@ -210,4 +245,6 @@ def _any_glyph() -> warnings.catch_warnings[Any]:
 
 def _handle(key: Key) -> Line2D:
     style: Mapping[str, Any] = {"color": key.colour, "linestyle": key.dash, "marker": key.marker}
-    return Line2D([], [], label=plain(key.label, 32), markersize=3.5, linewidth=1.6, **style)
+    return Line2D(
+        [], [], label=plain(key.label, LONGEST_KEY), markersize=3.5, linewidth=1.6, **style
+    )

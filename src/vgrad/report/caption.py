@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from vgrad.diagnose import number, percent
 from vgrad.report.run import Run, by_layer
@@ -54,38 +53,6 @@ def curves(run: Run) -> str:
     )
 
 
-def compared_headline(runs: Sequence[Run]) -> str:
-    """How to read the lines, and their range."""
-    return f"{_one_line_a_run('The error signal')} {_range_of_reach(runs)}"
-
-
-def before_training(runs: Sequence[Run]) -> str:
-    """How to read the profiles at step 0."""
-    return (
-        "A line that falls towards the left is a gradient that vanishes on its way to the input; "
-        "a variance that falls towards the right is a signal that fades on its way to the output."
-    )
-
-
-def at_the_end(runs: Sequence[Run]) -> str:
-    """How to read the profiles at the last record."""
-    bad = sum(run.summary["status"] == "diverged" for run in runs)
-    which = "the run" if bad == 1 else f"the {bad} runs"
-    marks = f" Marks on a rail are of {which} that diverged." if bad else ""
-    return f"The same at each run's last record: what training has mended, and what not.{marks}"
-
-
-def learning(runs: Sequence[Run]) -> str:
-    """The spread of the results."""
-    results = [r for run in runs if (r := run.summary["final_val_accuracy"]) is not None]
-    if not results:
-        return "Loss on the training batch and in validation, a line for each run."
-    return (
-        f"Validation accuracy ends between {percent(min(results))} and {percent(max(results))}; "
-        "a line that stays level is a run that learns nothing."
-    )
-
-
 def _error_signal(run: Run, when: str) -> str:
     ends = _ends(run, "delta_rms", when)
     if run.depth < 2 or ends is None:
@@ -122,17 +89,3 @@ def _ends(run: Run, column: str, when: str) -> tuple[float, float] | None:
     if not {1, run.depth} <= set(values):
         return None
     return values[1], values[run.depth]
-
-
-def _one_line_a_run(what: str) -> str:
-    return f"{what} before training and what was learnt, a line for each run:"
-
-
-def _range_of_reach(runs: Sequence[Run]) -> str:
-    reaches = [r for run in runs if (r := run.summary["reach"]) is not None and math.isfinite(r)]
-    if not reaches:
-        return "nothing is known about their gradients."
-    return (
-        f"layer 1 gets between {number(min(reaches))} and {number(max(reaches))} times the error "
-        "signal of the last hidden layer."
-    )

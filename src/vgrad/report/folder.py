@@ -12,9 +12,14 @@ from pathlib import Path
 from vgrad.errors import StoreError, VgradError
 from vgrad.store.disk import write_fault
 
-PAGE = "index.html"
+PAGE, TEXT = "index.html", "report.md"
 FOLDERS = ("figures", "tables")
-MARK = b'<meta name="generator" content="vgrad'
+TEXT_MARK = "<!-- Made by vgrad. -->"
+MARKS = {  # by which a report of ours is known, whatever it was written as
+    PAGE: b'<meta name="generator" content="vgrad',
+    TEXT: TEXT_MARK.encode(),
+    "tables/arms.csv": b"arm,",
+}
 
 
 @contextmanager
@@ -46,16 +51,17 @@ def made_aside(out: Path) -> Iterator[Path]:
 
 def _check(out: Path) -> None:
     """Refuse to put a report over files that are not a report's."""
-    taken = [name for name in (PAGE, *FOLDERS) if os.path.lexists(out / name)]
-    if not taken:
-        return
-    page = out / PAGE
-    if page.is_file() and MARK in page.read_bytes()[:4096]:
+    taken = [name for name in (PAGE, TEXT, *FOLDERS) if os.path.lexists(out / name)]
+    if not taken or any(_is_ours(out / name, mark) for name, mark in MARKS.items()):
         return
     raise StoreError(
         f"{out} already has {' and '.join(taken)}, which no report of vgrad left there. "
         "Choose another folder with --out DIR."
     )
+
+
+def _is_ours(file: Path, mark: bytes) -> bool:
+    return file.is_file() and mark in file.read_bytes()[:4096]
 
 
 def _nearest_folder(out: Path) -> Path:
@@ -72,10 +78,14 @@ def _move(new: Path, out: Path, room: Path) -> None:
     old = room / "old"
     old.mkdir()
     for name in FOLDERS:
+        if not (new / name).exists():
+            continue
         if os.path.lexists(out / name):
             os.replace(out / name, old / name)
         os.replace(new / name, out / name)
-    os.replace(new / PAGE, out / PAGE)
+    for name in (TEXT, PAGE):
+        if (new / name).exists():
+            os.replace(new / name, out / name)
 
 
 def _unwritable(out: Path, error: OSError) -> VgradError:

@@ -13,40 +13,18 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-DARK = {
-    "#24292f": "#e6e9ed",
-    "#57606a": "#a3acb7",
-    "#dfe3e8": "#2d343d",
-    "#f2f4f7": "#222931",
-    "#ffffff": "#161b21",
-    "#d98e04": "#efb23c",
-    "#c2417c": "#ef77ad",
-    "#2c3e9e": "#93a4ff",
-    "#8a94a0": "#8a94a0",
-    "#0072b2": "#4fb0ea",
-    "#cc6677": "#e58e9c",
-    "#332288": "#9a92f0",
-    "#117733": "#4cbb74",
-    "#2a9d8a": "#4cc7b4",
-    "#2f8fc9": "#62b6ea",
-    "#882255": "#dd6d9f",
-    "#aa4499": "#d480c6",
-    "#8a8a2b": "#c3c35a",
-    "#7d8590": "#a0a8b2",
-    "#d9731a": "#f0964d",
-    "#4477aa": "#79a9d8",
-    "#a05a2c": "#cf8d60",
-    "#6f4fb0": "#a98be6",
-    "#5b7f3a": "#93b86f",
-    "#b03a4a": "#e07a88",
-}
+from vgrad.figures.palette import DARK
+
 NAMESPACE = re.compile(r"\{[^}]*\}")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
 LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 FONT = re.compile(r"(?:^|;)\s*font:\s*(?:(\w+)\s+)?([\d.]+px)[^;]*")
 PLACED = ("d", "x", "y", "points")
+CURVE = re.compile(r"[^MLzZ\d\s.eE+-]")
+SEGMENT = re.compile(r"([MLzZ])([^MLzZ]*)")
 NO_TURN = re.compile(r"^rotate\(-?0 ")
+OF_ARMS = re.compile(r"(arm|band|arms)-([\d-]+)")  # the ids of what belongs to an arm, or several
 
 
 @dataclass
@@ -132,6 +110,8 @@ def _copy(element: Element, own: str, *, keep_id: bool = False) -> Element:
         if name == "id":
             if keep_id:
                 attributes[name] = own + value
+            elif drawn := OF_ARMS.fullmatch(value):
+                attributes[f"data-{drawn[1]}"] = drawn[2].replace("-", " ")
         elif name == "href" and value.startswith("#"):
             attributes[name] = f"#{own}{value[1:]}"
         else:
@@ -162,12 +142,44 @@ def _clean(element: Element, styles: Styles) -> None:
     for name in PLACED:
         if name in attributes:
             attributes[name] = LONG_NUMBER.sub(r"\1", attributes[name]).replace("\n", "")
+    if "d" in attributes:
+        attributes["d"] = short(attributes["d"])
     if style.strip("; "):
         element_class, clip = _split(style)
         attributes |= clip
         attributes["class"] = styles.name(element_class)
     element.attrib.clear()
     element.attrib.update(attributes)
+
+
+def short(path: str) -> str:
+    """A path of straight lines in fewer letters: each point as its distance from the last.
+
+    The distances are between rounded points, so that no error adds up.
+    """
+    if CURVE.search(path):
+        return path
+    parts = []
+    at = (0, 0)
+    for letter, rest in SEGMENT.findall(path):
+        if letter in "zZ":
+            parts.append("z")
+            continue
+        x, y = (round(100 * float(number)) for number in rest.split())
+        if letter == "M":
+            parts.append(f"M{_hundredths(x)} {_hundredths(y)}l")
+        else:
+            dx, dy = x - at[0], y - at[1]
+            parts.append(f"{_hundredths(dx)} {_hundredths(dy)} ")
+        at = (x, y)
+    text = "".join(parts).replace(" -", "-").replace(" z", "z")
+    return text.replace("lM", "M").replace("lz", "z").strip(" l")
+
+
+def _hundredths(count: int) -> str:
+    """A number of hundredths without idle zeros: 0.50 is .5."""
+    text = f"{count / 100:.2f}".rstrip("0").rstrip(".")
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def _split(style: str) -> tuple[str, dict[str, str]]:

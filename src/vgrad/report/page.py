@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,79 +15,253 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from vgrad.diagnose import number, percent
+from vgrad.diagnose import number
 from vgrad.figures import BY_LAYER, Key, plain
-from vgrad.report import inline, words
+from vgrad.figures.live import Live
+from vgrad.report import inline
+from vgrad.report.answer import typed
+from vgrad.report.behind import Behind, behind
 from vgrad.report.command import command
+from vgrad.report.compact import Profiles, in_script, of_hidden
+from vgrad.report.content import Content, cells, columns, result_of
+from vgrad.report.every_run import about, every_run, recording_cost
 from vgrad.report.inline import Styles
-from vgrad.report.picture import Picture
-from vgrad.report.run import Run, by_layer, differences, names
+from vgrad.report.picture import AT_THE_END, THEMES, Picture
+from vgrad.report.run import Run, by_layer
 
 POWER = re.compile(r"\b[\d.]+e-\d+\b")
+CODE = re.compile(r"`([^`]*)`")
 IN_ALL = {"pace": "δ kept per layer", "reach": "δ of layer 1"}
 OF_CLASSES = {"accuracy": "accuracy", "best": "best"}
 OF_NUMBERS = {"train_loss": "training loss", "val_loss": "validation loss"}
-RESOLVED = {  # of the summary: what the config left open, and what happened beside the records
-    "resolved_init": "init resolved to",
-    "resolved_gain": "init.gain resolved to",
-    "clipped_updates": "updates with a clipped gradient",
-}
-MOST_COLUMNS = 5  # of settings in the table of runs
+MOST_TOGGLED = 40  # values of a setting that get a button each
+SCRIPT = ("state.js", "panels.js", "page.js")  # plain, without a build; the first is needed first
+AT_A_GLANCE = 3  # panels of the headline, a row of them
+ROWS_OF_GROUPS = 2  # or rows, where each has a panel for each group of arms
 USUAL = ("activation", "init", "depth")  # shown where nothing sets the runs apart
-THEMES = {
-    "start": "Before training",
-    "end": "At the end",
-    "layers": "Layer by layer",
-    "training": "During training",
-    "learning": "What was learnt",
-}
 
 
 @dataclass(frozen=True)
 class Block:
     """A picture, ready for the page."""
 
+    title: str
     caption: str
+    note: str
     legend: Markup
-    panels: Sequence[Markup]
+    panels: Sequence[tuple[bool, Markup]]  # whether it begins a row, and its SVG
+    across: int
     file: str
+    behind: Behind | None
 
 
-def render(
-    runs: Sequence[Run],
-    problems: Sequence[str],
-    headline: Picture | None,
-    themes: Mapping[str, Picture],
-    own: Mapping[str, Mapping[str, Picture]],
-) -> str:
+def render(content: Content, profiles: Profiles) -> str:
     """The page as HTML.
 
     Args:
-        runs: what it shows.
-        problems: a line for each file or run that could not be read.
-        headline: the picture at the top.
-        themes: the pictures of all runs together, by theme.
-        own: the pictures of each run by its run_id, then by theme.
+        content: what it says.
+        profiles: what the slider moves.
     """
-    styles = Styles()
-    differ = differences(runs)[:MOST_COLUMNS] if len(runs) > 1 else []
-    shown = {
-        "question": plain(words.question(runs)),
-        "answer": [plain(sentence, 400) for sentence in words.answer(runs)],
-        "columns": differ or USUAL,
-        "results": _result_columns(runs),
-        "runs": [
-            _entry(place, name, run, own.get(run.file.run_id, {}), styles)
-            for place, (name, run) in enumerate(zip(names(runs), runs, strict=True), 1)
-        ],
-        "problems": [plain(problem, 1000) for problem in problems],
-        "headline": headline and block(headline, styles),
-        "themes": [(THEMES[name], block(picture, styles)) for name, picture in themes.items()],
-        "version": _version(),
+    builder = _Builder(content, profiles)
+    shown = builder.shown()
+    css, script = Markup(builder.css()), Markup(_script())  # nothing in them of a run
+    hashes = {"css_hash": _digest(css), "script_hash": _digest(script)}
+    return _template().render(shown, css=css, script=script, **hashes)
+
+
+class _Builder:
+    """Collects the looks of all figures while the parts of a page are made."""
+
+    def __init__(self, content: Content, profiles: Profiles) -> None:
+        self._content = content
+        self._profiles = profiles
+        self._styles = Styles()
+
+    def css(self) -> str:
+        """The style sheet: the page's own and the classes of its figures."""
+        light, dark = (inline.theme(dark=dark) for dark in (False, True))
+        css = _own_file("page.css").replace("/* light */", light).replace("/* dark */", dark)
+        return f"{css}\n{self._styles.css()}\n"
+
+    def shown(self) -> dict[str, Any]:
+        """What the template takes."""
+        content = self._content
+        several = len(content.runs) > 1
+        drawn = bool(content.own)
+        top = content.headline
+        glance, rest = at_a_glance(top.sheet.live if top else [])
+        return {
+            "question": plain(content.question, 400),
+            "answer": [(part.lead, plain(part.text, 1000)) for part in content.answer],
+            "claims": [(became, plain(says, 1000)) for became, says in content.claims],
+            "problems": [plain(content.veil.text(problem), 1000) for problem in content.problems],
+            "headline": top and self.block(top, glance),
+            "columns": columns(content) if several else {},
+            "rows": [(row.arm.number, cells(row, content)) for row in content.rows],
+            "toggles": _toggles(content) if several else {},
+            "themes": [
+                (title, intro, [self.block(picture) for picture in content.themes[theme]])
+                for theme, (title, intro) in THEMES.items()
+                if content.themes.get(theme)
+            ],
+            "findings": _findings(content) if not several else [],
+            "rest": self.block(top, rest) if top and rest else None,
+            "runs": [self._run(n, name) for n, name in enumerate(content.names())]
+            if drawn or not several
+            else [],
+            "single": not several,
+            "counted": len(content.runs),
+            "run_columns": every_run(content).columns if several else [],
+            "usual": USUAL,
+            "results": _result_columns(content.runs),
+            "facets": content.facets,
+            "cost": recording_cost(content.runs),
+            "steps": self._profiles.steps,
+            "data": Markup(in_script(self._data())),  # escaped by in_script
+            "version": _version(),
+        }
+
+    def block(self, picture: Picture, chosen: Sequence[int] | None = None) -> Block:
+        """A picture as panels of inline SVG with a legend in HTML.
+
+        Args:
+            picture: the picture.
+            chosen: the places of the panels that are shown; all if not given.
+        """
+        sheet = picture.sheet
+        chosen = list(range(len(sheet.panels))) if chosen is None else chosen
+        boxes = {gid: box for n, (gid, box) in enumerate(sheet.boxes.items()) if n in chosen}
+        panels = inline.panels(picture.svg, boxes, picture.slug, self._styles)
+        for place, panel in zip(chosen, panels, strict=True):
+            axes, live = sheet.panels[place], sheet.live[place]
+            title = axes.get_title(loc="left")
+            panel.set("aria-label", plain(f"{title}. {picture.caption}", 600))
+            if live is not None and self._content.rows:
+                panel.set("data-title", title)
+                series = self._profiles.of_panel.get((picture.slug, place))
+                panel.set("data-live", json.dumps(_live(live, series), ensure_ascii=True))
+        # Safe as markup: ElementTree has escaped every text and attribute in it.
+        starts, across = _rows([sheet.live[place] for place in chosen])
+        markup = [(n in starts, Markup(inline.write(panel))) for n, panel in enumerate(panels)]
+        legend = Markup("").join(_key(key, self._styles) for key in sheet.keys)
+        table = behind(sheet.table, picture.slug)
+        return Block(
+            picture.title, picture.caption, sheet.note, legend, markup, across, picture.slug, table
+        )
+
+    def _data(self) -> dict[str, Any]:
+        """What the script knows of the arms and of what it moves."""
+        content, profiles = self._content, self._profiles
+        several = len(content.runs) > 1
+        return {
+            "keys": list(_toggles(content)) if several else [],
+            "arms": [
+                {
+                    "number": row.arm.number,
+                    "label": plain(content.veil.text(row.arm.label), 100),
+                    "values": {key: typed(row.settings.get(key, "–")) for key in content.keys},
+                    "depth": int(row.arm.settings["depth"]),
+                }
+                for row in content.rows
+            ],
+            "steps": profiles.steps,
+            "series": profiles.series,
+            "packed": profiles.packed,
+            "runs": every_run(content).packed if several else "",
+        }
+
+    def _run(self, place: int, name: str) -> dict[str, Any]:
+        """One run as the template takes it."""
+        content, run = self._content, self._content.runs[place]
+        pictures = content.own.get(run.file.run_id, {})
+        veil = content.veil
+        settings = content.settings(run)
+        return {
+            "anchor": f"run-{place + 1}",
+            "name": name,
+            "path": plain(run.file.path, 300) if veil.key("path") else "",
+            "run_id": run.file.run_id,
+            "status": run.summary["status"],
+            "verdict": run.summary["verdict"],
+            "settings": settings,
+            "apart": {key: settings[key] for key in (content.keys or USUAL) if key in settings},
+            "words": [plain(sentence, 400) for sentence in run.words],
+            "results": result_of(run),
+            "blocks": [(THEMES[theme][0], self.block(p)) for theme, p in pictures.items()],
+            "numbers": _numbers(run) if pictures and run.drawable else None,
+            "command": plain(command(settings), 4000),
+            "about": about(run, veil),
+        }
+
+
+def _findings(content: Content) -> list[dict[str, Any]]:
+    """What the diagnosis found in one run, as the template takes it."""
+    found = [finding for row in content.rows for one in row.diagnoses for finding in one.findings]
+    return [
+        {
+            "rule": finding.rule.replace("_", " "),
+            "where": "" if finding.layers is None else "layers {} to {}".format(*finding.layers),
+            "since": "" if finding.since_step is None else f"from step {finding.since_step}",
+            "strength": f"{number(finding.value)} {finding.unit}".replace("-", "−"),
+            "confidence": finding.confidence,
+            "why": finding.why,
+            "remedies": [plain(remedy, 200) for remedy in finding.remedies],
+        }
+        for finding in found
+        if finding.rule != "healthy"
+    ]
+
+
+def _toggles(content: Content) -> dict[str, list[str]]:
+    """The settings whose values the reader may hide, and the values as typed: numbers by size."""
+    found: dict[str, list[str]] = {}
+    for key in content.keys:
+        values = [row.settings.get(key, "–") for row in content.rows]
+        if all(isinstance(value, int | float) for value in values):
+            values.sort()
+        names = list(dict.fromkeys(map(typed, values)))
+        if 1 < len(names) <= MOST_TOGGLED:
+            found[key] = names
+    return found
+
+
+def at_a_glance(live: Sequence[Live | None]) -> tuple[list[int], list[int]]:
+    """The places of the panels that fit on the first screen, and of those that stand below.
+
+    A row of them, or two where each quantity has a panel for each group of arms; losses are the
+    first to go.
+    """
+    columns = [panel.column if panel is not None else "" for panel in live]
+    quantities = sorted(dict.fromkeys(columns), key=lambda column: "loss" in column)
+    kept = quantities[: ROWS_OF_GROUPS if len(quantities) < len(columns) else AT_A_GLANCE]
+    chosen = [place for place, column in enumerate(columns) if column in kept]
+    return chosen, [place for place in range(len(columns)) if place not in chosen]
+
+
+def _rows(live: Sequence[Live | None]) -> tuple[set[int], int]:
+    """Which panels begin a row, and how many stand in one: those of one quantity are together."""
+    columns = [panel.column if panel is not None else str(n) for n, panel in enumerate(live)]
+    starts = {n for n, column in enumerate(columns) if n == 0 or columns[n - 1] != column}
+    largest = max((columns.count(column) for column in columns), default=1)
+    if largest < 2:
+        return set(), min(len(live), 2)
+    return starts, {2: 2, 4: 4}.get(largest, 3)
+
+
+def _live(live: Live, series: int | None) -> dict[str, Any]:
+    """The axes of a panel, as the script takes them."""
+    return {
+        "kind": live.kind,
+        "box": [round(n, 2) for n in live.box],
+        "x": [round(n, 6) for n in live.x],
+        "xKey": live.x_key,
+        "xLog": live.x_kind == "log",
+        "scale": live.scale.kind,
+        "limits": [round(n, 6) for n in live.scale.limits],
+        "rails": {name: round(place, 6) for name, place in live.scale.rails.items()},
+        "series": series,
+        "hidden": of_hidden(live),
     }
-    css = Markup(_css(styles))  # of our own making: nothing in it comes from a run
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return _template().render(shown, css=css, css_hash=digest)
 
 
 def _template() -> Template:
@@ -94,54 +269,8 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"setting": _setting, "prose": _prose}
+    environment.filters |= {"setting": setting, "prose": _prose}
     return environment.from_string(_own_file("page.html.j2"))
-
-
-def block(picture: Picture, styles: Styles) -> Block:
-    """A picture as panels of inline SVG with a legend in HTML."""
-    panels = inline.panels(picture.svg, picture.sheet.boxes, picture.slug, styles)
-    for panel, axes in zip(panels, picture.sheet.panels, strict=True):
-        panel.set("aria-label", f"{axes.get_title(loc='left')}. {picture.caption}")
-    legend = Markup("").join(_key(key, styles) for key in picture.sheet.keys)
-    # Safe as markup: ElementTree has escaped every text and attribute in it.
-    markup = [Markup(inline.write(panel)) for panel in panels]
-    return Block(picture.caption, legend, markup, picture.slug)
-
-
-def _entry(
-    place: int, name: str, run: Run, pictures: Mapping[str, Picture], styles: Styles
-) -> dict[str, Any]:
-    """One run as the template takes it."""
-    return {
-        "anchor": f"run-{place}",
-        "name": name,
-        "path": plain(run.file.path, 300),
-        "run_id": run.file.run_id,
-        "status": run.summary["status"],
-        "verdict": run.summary["verdict"],
-        "settings": run.settings,
-        "words": [plain(sentence, 400) for sentence in run.words],
-        "results": results(run),
-        "blocks": [(THEMES[theme], block(picture, styles)) for theme, picture in pictures.items()],
-        "numbers": _numbers(run) if pictures and run.drawable else None,
-        "command": plain(command(run.settings), 4000),
-        "about": _about(run),
-    }
-
-
-def results(run: Run) -> dict[str, str]:
-    """The numbers of a run in words and figures; an empty text where there is none."""
-    summary = run.summary
-    slope = summary["grad_decay"]
-    return {
-        "pace": "" if slope is None else f"× {number(10**slope, 3)}",
-        "reach": "" if summary["reach"] is None else number(summary["reach"]),
-        "accuracy": _percent(summary["final_val_accuracy"]),
-        "best": _percent(summary["best_val_accuracy"]),
-        "val_loss": _number(summary["final_val_loss"]),
-        "train_loss": _number(summary["final_train_loss"]),
-    }
 
 
 def _numbers(run: Run) -> dict[str, Any]:
@@ -169,33 +298,9 @@ def _numbers(run: Run) -> dict[str, Any]:
 
 
 def _result_columns(runs: Sequence[Run]) -> dict[str, str]:
-    """The results that the table shows, by key, with their headings."""
+    """The results that the table of one run shows, by key, with their headings."""
     classes = any(run.summary["final_val_accuracy"] is not None for run in runs)
     return IN_ALL | (OF_CLASSES if classes else OF_NUMBERS)
-
-
-def _about(run: Run) -> list[tuple[str, str]]:
-    """Versions, device and timings: all that run.json has beside the config and the summary."""
-    rest = {
-        key: value
-        for key, value in run.file.document.items()
-        if key not in ("config", "summary", "files", "format", "run_id", "status", "sha256")
-    }
-    summary = run.file.summary
-    told = [
-        (words, summary[key])
-        for key, words in RESOLVED.items()
-        if summary.get(key) is not None and summary[key] != run.settings.get("init")
-    ]
-    return [(key, _setting(value)) for key, value in [*told, *_flat(rest)]]
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs = []
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        pairs += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
-    return pairs
 
 
 def _key(key: Key, styles: Styles) -> Markup:
@@ -208,36 +313,44 @@ def _key(key: Key, styles: Styles) -> Markup:
     return item.format(line.format(styles.name(style)), plain(key.label, 60))
 
 
-def _css(styles: Styles) -> str:
-    """The style sheet: the page's own and the classes of its figures."""
-    light, dark = (inline.theme(dark=dark) for dark in (False, True))
-    css = _own_file("page.css").replace("/* light */", light).replace("/* dark */", dark)
-    return f"{css}\n{styles.css()}\n"
-
-
 def _own_file(name: str) -> str:
     return files("vgrad.report").joinpath(name).read_text(encoding="utf-8")
 
 
+def _script() -> str:
+    """The page's script: its parts in one scope of their own."""
+    parts = "\n".join(_own_file(name) for name in SCRIPT)
+    return f'"use strict";\n{{\n{parts}}}\n'
+
+
+def _digest(text: str) -> str:
+    """What a content policy calls a text by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
 def _prose(text: str) -> Markup:
-    """Running text, escaped; numbers such as 3e-13 and 10 % do not break at a line's end."""
+    """Running text, escaped; 3e-13 and 10 % do not break at a line's end, `words` are code."""
     kept = POWER.sub(r'<span class="number">\g<0></span>', str(escape(text)))
-    return Markup(re.sub(r"(?<=\d) %", "\u00a0%", kept))
+    kept = CODE.sub(r"<code>\1</code>", kept)
+    return Markup(re.sub(r"(?<=\d) (?=[%±])|(?<=±) ", "\u00a0", kept))
 
 
-def _setting(value: object) -> str:
+def setting(value: object) -> str:
     """A value as it is typed on the command line."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else plain(value, 300)
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else percent(value)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else number(value, 3)
+def moving(pictures: Sequence[Picture]) -> Mapping[tuple[str, int], Live]:
+    """The panels whose lines the slider moves; what is drawn at the end stays, to compare with."""
+    return {
+        (picture.slug, place): live
+        for picture in pictures
+        for place, live in enumerate(picture.sheet.live)
+        if live is not None and live.moves and ":" not in live.column
+        if picture.slug != AT_THE_END
+    }
 
 
 def _version() -> str:

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
 from vgrad import figures
-from vgrad.figures import Sheet
+from vgrad.arms import Arm
+from vgrad.figures import Sheet, plain
+from vgrad.figures.facets import Facets
 from vgrad.report import caption
-from vgrad.report.run import Run, differences, label
+from vgrad.report.run import Run
+
+Teller = Callable[[str], None]
+TOP = "top"  # the theme of the headline
+AT_THE_END = "at-the-end"
+THEMES = {  # of pictures: heading, and a word on how to read them
+    "start": ("Before training", ""),
+    "end": ("At the end", ""),
+    "layers": ("Layer by layer", ""),
+    "depth": ("What becomes of it with depth", ""),
+    "profiles": (
+        "The way back and the way forward",
+        "A line that falls towards the left is a gradient that vanishes on its way to the input; "
+        "a variance that falls towards the right is a signal that fades on its way to the output.",
+    ),
+    "lost": ("Where the gradient is lost", ""),
+    "inside": ("Inside the layers", ""),
+    "training": ("During training", ""),
+    "learning": ("What was learnt", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -22,11 +43,13 @@ class Picture:
         slug: what its files and its ids are named for; unlike that of any other.
         caption: one sentence that says what to see.
         sheet: the figure.
+        title: what stands above it, where its theme does not say it.
     """
 
     slug: str
     caption: str
     sheet: Sheet
+    title: str = ""
 
     @cached_property
     def svg(self) -> str:
@@ -34,85 +57,121 @@ class Picture:
         return figures.svg(self.sheet)
 
 
-def headline(runs: Sequence[Run]) -> Picture | None:
-    """The picture that answers the question; None where nothing was recorded."""
-    if len(runs) > 1:
-        return _compared_headline(runs)
-    run = runs[0]
+@dataclass(frozen=True)
+class Material:
+    """What the figures of several runs are drawn from.
+
+    Attributes:
+        runs, steps, layers: as `vgrad.load` gives them, of the runs that are shown.
+        arms: what is compared.
+        facets: which setting goes where.
+        chance: the accuracy of guessing, if it is one for all.
+        mapped: the arms that get maps of their own over step and layer.
+    """
+
+    runs: pd.DataFrame
+    steps: pd.DataFrame
+    layers: pd.DataFrame
+    arms: Sequence[Arm]
+    facets: Facets
+    chance: float | None = None
+    mapped: Sequence[Arm] = ()
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether the layers were recorded."""
+        return not self.layers.empty
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether the losses were recorded."""
+        return not self.steps.empty
+
+
+def headline(run: Run, name: str) -> Picture | None:
+    """The picture of one run that answers the question; None where nothing was recorded."""
     if run.drawable and not run.steps.empty:
-        sheet = figures.headline(run.layers, run.steps, run.chance, run.name)
+        sheet = figures.headline(run.layers, run.steps, run.chance, name)
         return Picture("headline", caption.headline(run), sheet)
     return None
 
 
-def of_run(run: Run, prefix: str = "") -> dict[str, Picture]:
+def of_run(run: Run, name: str, prefix: str = "") -> dict[str, Picture]:
     """The pictures of one run by theme; none for what was not recorded.
 
     Args:
         run: the run.
+        name: what it is called.
         prefix: what their slugs begin with.
     """
     pictures = {}
     if run.drawable:
-        sheet = figures.profiles(run.layers, run.name)
+        sheet = figures.profiles(run.layers, name)
         pictures["layers"] = Picture(f"{prefix}profiles", caption.profiles(run), sheet)
-        sheet = figures.heatmaps(run.layers, run.name)
+        sheet = figures.heatmaps(run.layers, name)
         pictures["training"] = Picture(f"{prefix}heatmaps", caption.heatmaps(run), sheet)
     if not run.steps.empty:
-        sheet = figures.curves(run.steps, run.chance, run.name)
+        sheet = figures.curves(run.steps, run.chance, name)
         pictures["learning"] = Picture(f"{prefix}curves", caption.curves(run), sheet)
     return pictures
 
 
-def of_runs(runs: Sequence[Run]) -> dict[str, Picture]:
-    """The pictures of several runs together, by theme."""
-    looks, keys = figures.looks(_facts(runs))
-    layers, steps = _layers(runs), _steps(runs)
-    many = f"{len(runs)} runs"
-    pictures = {}
-    if not layers.empty:
-        sheet = figures.compared_profiles(layers, looks, keys, "first", f"{many}, before training")
-        pictures["start"] = Picture("before-training", caption.before_training(runs), sheet)
-        sheet = figures.compared_profiles(layers, looks, keys, "last", f"{many}, at their end")
-        pictures["end"] = Picture("at-the-end", caption.at_the_end(runs), sheet)
-    if not steps.empty:
-        sheet = figures.compared_curves(steps, looks, keys, _common_chance(runs), many)
-        pictures["learning"] = Picture("learning", caption.learning(runs), sheet)
+def of_arms(material: Material, tell: Teller) -> dict[str, list[Picture]]:
+    """The pictures of several runs together, by theme.
+
+    Args:
+        material: what is drawn.
+        tell: hears what is being drawn.
+    """
+    pictures: dict[str, list[Picture]] = {}
+    for drawing in _drawings(material):
+        tell(f"drawing {drawing.slug}")
+        sheet = drawing.draw()
+        picture = Picture(drawing.slug, sheet.caption, sheet, drawing.title)
+        pictures.setdefault(drawing.theme, []).append(picture)
     return pictures
 
 
-def _compared_headline(runs: Sequence[Run]) -> Picture | None:
-    layers, steps = _layers(runs), _steps(runs)
-    if layers.empty or steps.empty:
-        return None
-    looks, keys = figures.looks(_facts(runs))
-    chance = _common_chance(runs)
-    title = f"{len(runs)} runs"
-    sheet = figures.compared_headline(layers, steps, looks, keys, chance, title)
-    return Picture("headline", caption.compared_headline(runs), sheet)
+@dataclass(frozen=True)
+class _Drawing:
+    """A figure that is to be drawn: where it goes, what it is named for, and how."""
+
+    theme: str
+    slug: str
+    draw: Callable[[], Sheet]
+    title: str = ""
 
 
-def _facts(runs: Sequence[Run]) -> list[dict[str, str]]:
-    keys = differences(runs)
-    return [
-        {
-            "run_id": run.file.run_id,
-            "activation": str(run.settings["activation"]),
-            "init": str(run.settings["init"]),
-            "label": label(run, keys),
-        }
-        for run in runs
-    ]
+def _drawings(m: Material) -> Iterator[_Drawing]:
+    """Every figure, the headline first."""
+    if m.facets.x is not None:
+        yield _Drawing(TOP, "depth", partial(figures.depth_curves, m.runs, m.arms, m.facets))
+    elif m.is_layered and m.is_stepped:
+        parts = (m.runs, m.layers, m.steps, m.arms, m.facets, m.chance)
+        yield _Drawing(TOP, "headline", partial(figures.headline_by_arm, *parts))
+    if m.is_layered:
+        yield from _drawings_of_layers(m)
+    if m.is_stepped:
+        draw = partial(figures.learning, m.steps, m.arms, m.facets, m.chance)
+        yield _Drawing("learning", "learning", draw)
+    if m.is_layered:
+        draw = partial(figures.update_ratios, m.layers, m.arms, m.facets)
+        yield _Drawing("learning", "updates", draw)
 
 
-def _layers(runs: Sequence[Run]) -> pd.DataFrame:
-    return pd.concat([run.layers for run in runs], ignore_index=True)
-
-
-def _steps(runs: Sequence[Run]) -> pd.DataFrame:
-    return pd.concat([run.steps for run in runs], ignore_index=True)
-
-
-def _common_chance(runs: Sequence[Run]) -> float | None:
-    chances = {run.chance for run in runs}
-    return chances.pop() if len(chances) == 1 else None
+def _drawings_of_layers(m: Material) -> Iterator[_Drawing]:
+    by_arm = partial(figures.profiles_by_arm, m.layers, m.arms, facets=m.facets)
+    parts = (m.layers, m.arms)
+    if len(m.arms) > 1:
+        yield _Drawing("depth", "fates", partial(figures.fates, m.runs, *parts))
+    yield _Drawing("profiles", "before-training", partial(by_arm, "first"))
+    yield _Drawing("profiles", AT_THE_END, partial(by_arm, "last"))
+    if len({arm.settings.get("depth") for arm in m.arms}) > 1:
+        draw = partial(by_arm, "first", relative=True)
+        yield _Drawing("profiles", "by-relative-depth", draw)
+    draw = partial(figures.losses_of_gradient, *parts, m.facets)
+    yield _Drawing("lost", "lost", draw)
+    yield _Drawing("inside", "inside", partial(figures.inner_state, *parts, facets=m.facets))
+    for place, arm in enumerate(m.mapped, 1):
+        draw = partial(figures.heat, m.layers, arm)
+        yield _Drawing("training", f"heat-{place}", draw, plain(arm.label, 100))

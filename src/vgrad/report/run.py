@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from vgrad.diagnose import Profile, describe, summarise
+from vgrad.diagnose.words import AT_CHANCE
 from vgrad.figures import plain
 from vgrad.store import Frames, RunFile
 
 CLASSES = {"digits": 10, "mnist": 10}  # of the data sets that do not have it as a setting
-MOST_WORDS = 4  # settings that name a run
-HIDDEN = ("name", "device")  # settings that set no run apart
 
 
 @dataclass(frozen=True)
@@ -85,30 +85,22 @@ def collect(frames: Frames, files: Sequence[RunFile]) -> tuple[list[Run], list[s
     return runs, problems
 
 
-def differences(runs: Sequence[Run]) -> list[str]:
-    """The settings that the runs differ in, as keys of the command line."""
-    keys = dict.fromkeys(key for run in runs for key in run.settings if key not in HIDDEN)
-    kinds = {key.split(".")[0] for key in keys if _differ(runs, key.split(".")[0])}
-    return [
-        key
-        for key in keys
-        if _differ(runs, key) and not ("." in key and key.split(".")[0] in kinds)
-    ]
+def names(runs: Sequence[Run], *, hidden: bool = False) -> list[str]:
+    """What each run is called: its name, and its folder's where several have the same.
 
-
-def names(runs: Sequence[Run]) -> list[str]:
-    """What each run is called: its name, and its folder's where several have the same."""
+    Args:
+        runs: all that are shown together.
+        hidden: whether they are only counted, since a name may say who gave it.
+    """
+    numbered = [f"run {place}" for place in range(1, len(runs) + 1)]
+    if hidden:
+        return numbered
     given = [run.name for run in runs]
+    counts = Counter(given)
     return [
-        name if given.count(name) == 1 else f"{name}/{plain(run.file.path.name)}"
-        for name, run in zip(given, runs, strict=True)
+        (name if counts[name] == 1 else f"{name}/{plain(run.file.path.name)}").strip() or number
+        for name, run, number in zip(given, runs, numbered, strict=True)
     ]
-
-
-def label(run: Run, keys: Sequence[str]) -> str:
-    """What sets a run apart, or its name where that would take many words."""
-    words = [f"{key}={run.settings[key]}" for key in keys if key in run.settings]
-    return plain(" ".join(words)) if 0 < len(words) <= MOST_WORDS else run.name
 
 
 def by_layer(layers: pd.DataFrame, step: int, column: str) -> dict[int, float]:
@@ -178,5 +170,10 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and bool(np.isnan(value))
 
 
-def _differ(runs: Sequence[Run], key: str) -> bool:
-    return len({repr(run.settings.get(key)) for run in runs}) > 1
+def stays_at_chance(run: Run) -> bool:
+    """Whether it was trained to its end, and validation never got beyond guessing."""
+    best, chance = run.summary["best_val_accuracy"], run.chance
+    trained = run.steps["val_accuracy"].notna() & (run.steps["step"] > 0)
+    if best is None or chance is None or run.summary["status"] != "completed":
+        return False
+    return bool(trained.any() and best <= chance + AT_CHANCE * (1 - chance))

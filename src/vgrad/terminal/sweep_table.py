@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vgrad.diagnose import number
-from vgrad.diagnose.phrases import counted, sentence
+from vgrad.phrases import counted, sentence
 from vgrad.store.document import decode
 from vgrad.terminal.lines import literal
 from vgrad.terminal.sweep_tally import MADE, SCORES, value_words

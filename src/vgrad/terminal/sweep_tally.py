@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vgrad.diagnose import number, percent
-from vgrad.diagnose.phrases import counted
+from vgrad.phrases import counted
 from vgrad.store.document import decode
 from vgrad.store.run_file import flat
 from vgrad.terminal.lines import duration, literal, roughly

@@ -1,0 +1,79 @@
+"""What to see in the depth curves, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from vgrad.arms import Arm
+from vgrad.figures.quantities import numbers
+from vgrad.figures.scale import number
+from vgrad.figures.settings import shown
+
+RESULTS = ("final_val_accuracy", "final_train_accuracy", "final_val_loss", "final_train_loss")
+
+
+def caption(results: pd.DataFrame, arms: Sequence[Arm], key: str) -> str:
+    """Which arms do best and worst at the far end of the axis."""
+    end = max((float(arm.settings[key]) for arm in arms), default=0.0)
+    column = next((c for c in RESULTS if c in results and results[c].notna().any()), None)
+    last = [arm for arm in arms if float(arm.settings[key]) == end]
+    if column is None or not last:
+        return f"The results against {key}."
+    scored = []
+    for arm in last:
+        values = numbers(results.loc[list(arm.run_ids), column])
+        values = np.where(np.isfinite(values), values, 0.0 if "accuracy" in column else np.inf)
+        scored.append((float(np.mean(values)), arm))
+    scored.sort(key=lambda pair: pair[0], reverse="accuracy" in column)
+    (best, top), (worst, bottom) = scored[0], scored[-1]
+    what = "accuracy" if "accuracy" in column else "loss"
+    if top is bottom:
+        return _of_one_line(results, column, arms, key, what)
+    return (
+        f"At {key} {number(end)} the final {what} goes from {_size(worst, what)} with "
+        f"{_without(bottom, key)} to {_size(best, what)} with {_without(top, key)}"
+        f"{_decays(results, bottom, top)}."
+    )
+
+
+def _of_one_line(
+    results: pd.DataFrame, column: str, arms: Sequence[Arm], key: str, what: str
+) -> str:
+    """Of one line: how its ends compare, and where it is best."""
+    sign = 1 if what == "accuracy" else -1
+    means = {
+        float(arm.settings[key]): float(np.mean(values[np.isfinite(values)]))
+        for arm in arms
+        if np.isfinite(values := numbers(results.loc[list(arm.run_ids), column])).any()
+    }
+    if len(means) < 2:
+        return f"The final {what} against {key}."
+    ends = [f"{_size(means[x], what)} at {key} {number(x)}" for x in (min(means), max(means))]
+    best = max(means, key=lambda x: sign * means[x])
+    top = f", and is best, {_size(means[best], what)}, at {number(best)}"
+    middle = best not in (min(means), max(means))
+    return f"The final {what} goes from {ends[0]} to {ends[1]}{top if middle else ''}."
+
+
+def _decays(results: pd.DataFrame, bottom: Arm, top: Arm) -> str:
+    """The gradient decay of both, in words."""
+    if "grad_decay" not in results:
+        return ""
+    means = [numbers(results.loc[list(arm.run_ids), "grad_decay"]) for arm in (bottom, top)]
+    if not all(np.isfinite(values).any() for values in means):
+        return ""
+    worst, best = (number(float(f"{np.nanmean(values):.2g}")) for values in means)
+    return f", whose error signals change by {worst} and {best} decades per layer on the way back"
+
+
+def _size(value: float, what: str) -> str:
+    return f"{100 * value:.0f} %" if what == "accuracy" else number(float(f"{value:.3g}"))
+
+
+def _without(arm: Arm, key: str) -> str:
+    """The label of an arm without what stands along x."""
+    words = [word for word in arm.label.split() if not word.startswith(f"{key.split('.')[-1]}=")]
+    return " ".join(words) or shown(arm, key)

@@ -1,0 +1,50 @@
+"""`vgrad report` as it is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reporting import write_run
+from vgrad.errors import ConfigError
+from vgrad.verbs.report import main
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for seed in range(2):
+        write_run(tmp_path / "runs" / f"{seed}", seed=seed, depth=3, steps=[0, 1])
+    return tmp_path / "runs"
+
+
+def test_it_says_where_the_first_of_the_formats_is(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(runs), "--format", "latex,csv"])
+    assert capsys.readouterr().out == f"{runs / 'report' / 'tables' / 'arms.tex'}\n"
+    main([str(runs), "--format", "csv", "--format", "latex", "--out", str(runs / "out")])
+    assert capsys.readouterr().out == f"{runs / 'out' / 'tables' / 'arms.csv'}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--format", "pdf"], "No format is named 'pdf'"),
+        (["--format", ","], "No format is given"),
+        (["--hue", "activation"], "activation"),
+        (["--anonymus"], "--anonymous"),
+    ],
+)
+def test_a_slip_is_told_with_what_is_valid(runs: Path, words: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        main([str(runs), *words])
+
+
+def test_a_large_sweep_is_told_of_line_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(100):
+        write_run(tmp_path / f"{seed}", seed=seed, depth=1, steps=[0], layers=False)
+    main([str(tmp_path), "--format", "csv"])
+    assert "vgrad report: judging the runs …\n" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diagnosis_frames import INF, NAN, STUCK, WHEN, fading, found, frames
@@ -107,6 +107,7 @@ def test_shallow_and_short_runs_can_be_judged(depth, when, status):
     st.lists(st.sampled_from(VALUES), min_size=4, max_size=4),
     st.sampled_from(["relu", "tanh", "sigmoid", "prelu"]),
 )
+@example([1e-300, INF, 1e-300, INF], "relu")
 def test_any_numbers_at_all_can_be_judged(values, activation):
     layers = {name: np.array(values) for name in LAYER_COLUMNS}
     steps = {name: values[0] for name in STEP_COLUMNS}

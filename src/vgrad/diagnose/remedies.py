@@ -21,6 +21,7 @@ SELU = "activation=selu init=lecun_normal"
 TANH = "activation=tanh init=xavier_normal"
 STEP = 10.0  # by which a learning rate is changed
 USUAL = 1e-2  # ‖ΔW‖/‖W‖ of an update, at most
+SMALLEST = 1e-30  # of a first update, that says how much faster to go
 LEAST_UPDATE = 1e-3
 BY_GRADIENT = ("sgd", "momentum", "nesterov")  # their updates are in proportion to the gradient
 LARGEST_SLOPE = 0.3  # of a leaky rectifier that its init makes up for
@@ -123,7 +124,7 @@ def _faster(trace: Trace) -> Fixes:
     rate = trace.number("optimizer.lr", 0.0)
     first = _first_update(trace, rate)
     if rate > 0:
-        times = LEAST_UPDATE / first if first > 0 else STEP
+        times = LEAST_UPDATE / first if SMALLEST < first < LEAST_UPDATE else 1.0
         yield f"optimizer.lr={number(rate * max(STEP, 10.0 ** round(math.log10(times))))}"
 
 

@@ -92,6 +92,13 @@ def test_equal_deltas_have_a_slope_of_nothing_and_no_share_of_variance():
     assert line.r2 is None
 
 
+def test_the_line_through_two_layers_says_nothing_of_its_fit():
+    line = fit([0.1, 0.2])
+    assert line.value == pytest.approx(-math.log10(2))
+    assert line.r2 is None
+    assert fit([0.1, 0.2, 0.3]).r2 < 1
+
+
 def test_a_run_without_records_is_unsure():
     (diagnosis,) = diagnose(frames(when=()))
     assert diagnosis.verdict == "unsure"

@@ -59,12 +59,21 @@ def test_what_the_user_asks_for_is_done_and_said() -> None:
         ({"x": "dept"}, "Did you mean 'depth'?"),
         ({"hue": "init"}, "the same in all runs"),
         ({"x": "activation"}, "an axis needs numbers"),
+        (
+            {"x": "seed"},
+            "runs that differ in it alone are taken together, as one arm. These differ",
+        ),
+        ({"x": "grad_decay"}, "no setting has that name"),
+        ({"hue": "activation.alpha"}, "it follows from another setting"),
+        ({"x": "depth", "hue": "depth"}, "--hue depth: --x has it already. These are free: act"),
+        ({"hue": "activation", "facet": "activation"}, "--hue has it already"),
     ],
 )
 def test_a_setting_that_cannot_be_had_is_refused_with_what_can(
     asked: dict[str, str], message: str
 ) -> None:
     runs = sweep(activation=["relu", "tanh"], init=["he_normal"], depth=[2, 4])
+    runs.insert(0, "activation.alpha", runs["activation"].map({"tanh": 1.4}))
     with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
         figures.choose(runs, **asked)
 
@@ -87,6 +96,40 @@ def test_a_setting_that_is_another_one_in_each_run_explains_nothing_by_chance() 
     )
     shares = explained(runs, ["optimizer.lr", "width"])
     assert max(shares.values()) < 0.1
+
+
+def test_where_nothing_differs_no_setting_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"the same in all runs\. No setting differs"):
+        figures.choose(sweep(depth=[4]), x="depth")
+    with pytest.raises(ConfigError, match=r"no setting has that name\. No setting differs"):
+        figures.choose(sweep(depth=[4]), x="dept")
+
+
+def test_what_a_setting_explains_is_not_said_where_each_run_has_a_value_of_its_own() -> None:
+    runs = runs_of(grid(seeds=1, depth=[2, 4, 8]))
+    runs["final_val_accuracy"] = [0.9, 0.5, 0.1]
+    chosen = figures.choose(runs)
+    assert chosen.shares is not None
+    assert np.isnan(chosen.shares["depth"])
+    assert "cannot be told from these runs. Here depth goes to the right" in chosen.why
+    assert "%" not in chosen.why
+
+
+def test_a_setting_of_which_it_cannot_be_told_takes_no_number_from_the_others() -> None:
+    runs = runs_of(grid(seeds=1, activation=["relu", "tanh"], optimizer__lr=[0.1, 1.0]))
+    runs["optimizer.lr"] = [0.1, 0.2, 0.3, 0.4]
+    runs["final_val_accuracy"] = [0.9, 0.8, 0.2, 0.1]
+    chosen = figures.choose(runs)
+    assert chosen.x == "optimizer.lr"
+    assert "activation 9" in chosen.why
+    assert "; of optimizer.lr it cannot be told from these runs. So" in chosen.why
+
+
+def test_what_a_setting_explains_of_results_that_are_all_alike_is_not_said() -> None:
+    runs = sweep(activation=["relu", "tanh"], depth=[2, 4])
+    runs["grad_decay"] = np.nan
+    runs["final_val_accuracy"] = 0.1
+    assert "cannot be told from these runs" in figures.choose(runs).why
 
 
 def test_results_that_are_not_numbers_do_not_stop_the_choice() -> None:

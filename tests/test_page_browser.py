@@ -75,7 +75,7 @@ def test_the_first_screen_holds_question_answer_and_headline(open_page: Visit) -
 
 
 def test_the_table_sorts_by_click_and_by_key(open_page: Visit) -> None:
-    head = open_page.page.locator('#verdicts th[data-column="slope"]')
+    head = open_page.page.locator('#verdicts th[data-column="result.slope"]')
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert "selu" in rows(open_page)[0]
@@ -91,6 +91,8 @@ def test_the_table_sorts_by_click_and_by_key(open_page: Visit) -> None:
         ("activation=relu depth=8", 2),
         ("depth>2 init=he_normal", 3),
         ("accuracy<0.5", 2),
+        ("result.accuracy<0.5", 2),
+        ("acc>=0.5", 10),
         ("activation!=relu,selu", 4),
         ("nothing", 0),
     ],
@@ -170,7 +172,7 @@ def test_the_state_is_in_the_address_and_comes_back(
 ) -> None:
     press(open_page, "activation=relu")
     open_page.page.locator("#filter").fill("depth=8")
-    open_page.page.locator('#verdicts th[data-column="accuracy"] button').click()
+    open_page.page.locator('#verdicts th[data-column="result.accuracy"] button').click()
     open_page.page.locator("[data-slider]").press("End")
     open_page.page.wait_for_selector(".moved")
     open_page.page.wait_for_function("location.hash.includes('step=')")

@@ -320,6 +320,21 @@ def test_not_a_number_is_a_measurement_and_not_a_null():
     assert np.isfinite(values[0][0, LAYER_COLUMNS.index("preact_ms")])
 
 
+def test_what_is_counted_is_no_number_where_what_is_counted_is_none():
+    poison = lambda stack: stack.parameters.weights[1][0].fill_(math.nan)  # noqa: E731
+    for activation in ("relu", "sigmoid", "maxout"):
+        config = networks.config(activation=activation, dtype="float64")
+        _, _, values, absent = measure(config, change=poison)
+        for name in ("saturated", "dead"):
+            index = LAYER_COLUMNS.index(name)
+            assert np.isfinite(values[0][0, index]), (activation, name)
+            assert np.isnan(values[0][1:-1, index]).all(), (activation, name)
+            assert not absent[0][1:-1, index].any(), (activation, name)
+        index = LAYER_COLUMNS.index("sign_coherence")
+        assert np.isnan(values[0][:, index]).all(), activation
+        assert not absent[0][:, index].any(), activation
+
+
 def test_chunks_of_layers_give_the_same_bits_as_one_piece(monkeypatch):
     config = networks.config(depth=7, width=24)
     whole = measure(config)[2]

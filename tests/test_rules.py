@@ -178,6 +178,12 @@ def test_too_short_a_run_or_random_labels_are_no_plateau():
     assert "chance_plateau" not in found(frames(steps=STUCK, chance=None))
 
 
+def test_the_accuracy_of_a_plateau_is_said_to_be_a_mean_of_its_end():
+    ended = found(frames(steps=STUCK | {"val_accuracy": [0.1] * 8 + [0.08, 0.12]}))
+    assert ended["chance_plateau"].value == pytest.approx(0.1)
+    assert "the mean of the last quarter" in ended["chance_plateau"].unit
+
+
 def test_a_loss_that_still_falls_makes_a_plateau_unsure():
     falls = STUCK | {"train_loss": [2.3 - 0.0005 * step for step in range(0, 400, 4)]}
     run = frames(when=tuple(range(0, 400, 4)), steps=falls)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commands import Ended, Terminal
+from commands import Ended, Terminal, work_nothing
+from vgrad import pack
+from vgrad.arms import setting_columns
 from vgrad.errors import ConfigError, UnknownNameError
-from vgrad.interrupt import heard
+from vgrad.interrupt import Interrupted, heard
 from vgrad.report import build
+from vgrad.store import load
 from vgrad.study import grids_of
 from vgrad.study_file import Study, files, find, read
 from vgrad.verbs.study import main
@@ -86,6 +91,15 @@ def test_a_study_makes_its_runs_and_its_page_and_judges_its_claims(study):
     (folder,) = Path("runs").iterdir()
     assert folder.name.startswith("study-tiny-")
     assert f"page: {folder}/report/index.html\n" in ended.out
+    kept = json.loads((folder / "study.json").read_text())
+    assert kept == {
+        "question": "Does a deeper network lose more?",
+        "claims": [
+            ["holds", "The gradient vanishes in each layer."],
+            ["fails", "The loss is negative."],
+        ],
+    }
+    assert "done: 4 runs" not in ended.out, "a study closes with its claims"
     page = (folder / "report" / "index.html").read_text().splitlines()
     assert page[0] == "Does a deeper network lose more?"
     assert [line.partition(":")[0] for line in page[1:]] == ["holds", "fails"]
@@ -304,10 +318,60 @@ def test_an_interpolation_in_a_study_stays_as_it_stands(tmp_path, monkeypatch):
     assert study.grids == (("depth=${oc.env:VGRAD_SECRET}",),)
 
 
-def test_a_claim_about_a_column_that_runs_do_not_have_is_refused(study):
-    write("off", TINY.replace("grad_decay", "grad_decoy"))
-    with pytest.raises(ConfigError, match="Did you mean 'grad_decay'"):
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("of: grad_decay", "of: grad_deacy", "Did you mean 'grad_decay'"),
+        ("of: grad_decay", "of: final_val_acuracy", "Did you mean 'final_val_accuracy'"),
+        ("of: grad_decay", "of: stauts=diverged", "Did you mean 'status'"),
+        ("where: [activation=", "where: [activtion=", "Did you mean 'activation'"),
+        ("where: [depth=4]", "where: [verdict=healthy]", "no key is named 'verdict'"),
+        ("where: [depth=4]", "where: [depth=4]\n    minus: [inti=zeros]", "Did you mean 'init'"),
+    ],
+)
+def test_a_slip_in_a_claim_is_told_before_anything_is_run(right, wrong, says, study):
+    assert right in TINY
+    write("off", TINY.replace(right, wrong))
+    with pytest.raises(ConfigError, match=says):
         study("off", SINGLE_CORE)
+    assert not Path("runs").exists()
+    told = {one["name"]: one for one in json.loads(study("--json").out)["studies"]}
+    assert says.split("'")[1] in told["off"]["problem"]
+
+
+def test_claims_may_speak_of_all_that_a_run_has(study):
+    study("tiny", SINGLE_CORE, "seed=0", "depth=2", "name=here")
+    frames = load("runs/here")
+    settings = set(setting_columns(frames.runs))
+    for column in map(str, frames.runs.columns):
+        read(write("any", with_claim(of=column)))
+        read(write("any", with_claim(of=f"{column}=1")))
+        if column in settings:
+            read(write("any", with_claim(where=[f"{column}=1"])))
+
+
+def test_a_study_that_is_interrupted_says_how_far_it_is(study, monkeypatch, capsys):
+    def stopped(part, report, should_stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert should_stop()
+        return work_nothing(part, report, should_stop)
+
+    monkeypatch.setattr(pack, "work", stopped)
+    with pytest.raises(Interrupted):
+        study("tiny", SINGLE_CORE)
+    assert "stopped: " in (out := capsys.readouterr().out)
+    assert "the same command goes on from there" in out
+    (folder,) = Path("runs").iterdir()
+    assert not (folder / "study.json").exists()
+
+
+@pytest.mark.parametrize("columns", [50, 70, 150])
+def test_nothing_is_wider_than_the_terminal_is_said_to_be(columns, study, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = study().out.splitlines()
+    studies = [line for line in lines if not line.startswith("`vgrad study NAME`")]
+    assert max(map(len, studies)) <= columns
+    assert columns < 100 or max(map(len, studies)) > 100
 
 
 def test_the_folder_of_studies_is_no_choice_of_a_run(typed: Terminal):

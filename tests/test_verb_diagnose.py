@@ -34,6 +34,7 @@ def test_one_run_is_told_in_full_with_a_command_to_paste(told):
     write_run(Path("runs/one"), activation="relu", init="xavier_normal", decay=-0.3)
     text = told("runs/one")
     assert "vanishing: the gradient vanishes; δ changes by −0.3 decades a layer" in text
+    assert text.splitlines()[1].startswith("20 × 64 relu · xavier_normal")
     assert "1. vanishing_gradient: layers 1 to 10, since step 0, −5.7 decades" in text
     assert "Try init=he_normal" in text
     assert "or activation=selu init=lecun_normal" in text
@@ -62,6 +63,29 @@ def test_many_runs_are_told_by_arm_and_each_finding_once(told):
     assert text.count("\nvanishing_gradient: in 3 of 6 runs") == 1
     assert "Arms: xavier_normal" in text
     assert "Try init=he_normal" in text
+
+
+def test_a_run_that_was_cut_short_is_told_to_be(told):
+    write_run(Path("runs/cut/a"), status="interrupted", steps=[0, 1, 5])
+    write_run(Path("runs/cut/b"), status="failed", steps=[0, 1], seed=1)
+    write_run(Path("runs/cut/c"), status="killed", steps=[0, 1], seed=2)
+    write_run(Path("runs/cut/d"), seed=3)
+    of_all = "It was interrupted: judged by what it recorded up to step 5 of 600."
+    assert of_all in told("runs/cut/a")
+    assert "It failed: judged by what it recorded up to step 1" in told("runs/cut/b")
+    assert "It was interrupted: judged by" in told("runs/cut/c")
+    assert "judged by" not in told("runs/cut/d")
+    assert "2 interrupted, 1 failed: judged by what was recorded so far." in told("runs/cut")
+
+
+def test_the_accuracy_of_runs_that_diverged_counts_in_no_mean(told):
+    for seed, status in enumerate(("completed", "completed", "diverged")):
+        final = 0.1 if status == "diverged" else 0.9
+        write_run(Path(f"runs/some/{seed}"), final=final, seed=seed, status=status)
+    text = told("runs/some", columns=200)
+    (row,) = [line for line in text.splitlines() if "2 vanishing, 1 diverged" in line]
+    assert " 89.5 ± 0.0 " in row
+    assert "1 run diverged, and counts in no mean accuracy." in text
 
 
 @pytest.mark.parametrize("columns", [30, 50, 70, 90, 200])

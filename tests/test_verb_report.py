@@ -48,3 +48,13 @@ def test_a_large_sweep_is_told_of_line_by_line(
         write_run(tmp_path / f"{seed}", seed=seed, depth=1, steps=[0], layers=False)
     main([str(tmp_path), "--format", "csv"])
     assert "vgrad report: judging the runs …\n" in capsys.readouterr().err
+
+
+def test_runs_that_cannot_be_read_are_named_on_standard_error(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "0" / "run.json").write_text("{")
+    main([str(runs), "--format", "csv"])
+    told = capsys.readouterr()
+    assert str(runs / "0" / "run.json") in told.err
+    assert told.out == f"{runs / 'report' / 'tables' / 'arms.csv'}\n"

@@ -149,9 +149,9 @@ def _welch(first: float, second: float, n: int, m: int, level: float) -> float:
 
 
 def _t(level: float, freedom: float) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-    return float(t.ppf((1 + level) / 2, freedom))
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def _mean(values: Any, axis: int = -1) -> Any:

@@ -78,6 +78,10 @@ class Probe:
         self._mend_gates(raw["gate"])
         mean, variance = raw["preact_mean"], raw["preact"] ** 2 / self._sums.sizes
         output, pieces = self._is_output, self._stack.layout.pieces
+        lost = ~(
+            output | np.isfinite(mean + raw["gate"])
+        )  # a comparison with NaN would count as open
+        raw["saturated"][lost] = raw["dead"][lost] = np.nan
         return {
             "preact_mean": (mean, False),
             "preact_var": (variance, False),
@@ -97,6 +101,7 @@ class Probe:
         moved = self._joined(raw["moved"])
         still = moved == 0
         coherence = self._joined(raw["balance"]) / self._joined(raw["alive"])
+        coherence[~np.isfinite(gradient)] = np.nan  # NaN has no sign
         columns: Columns = {
             "weight_grad_norm": (gradient, False),
             "weight_norm": (weight, False),

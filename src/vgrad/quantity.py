@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vgrad.arms import Arm, setting_columns
+from vgrad.diagnose import summarise
 from vgrad.errors import ConfigError, did_you_mean
 from vgrad.listing import Filter
 from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from vgrad.store import Frames
 
 AT_START = ("grad_decay", "reach", "initial_train_loss", "chance")  # known of a run that diverged
+RESULTS = (  # what `.runs` has beside the settings
+    *("run_id", "path", "resolved_init", "resolved_gain"),
+    *summarise(None, None, [], 0, "completed"),
+)
 HIDDEN_LAYERS = "hidden"
 LAYERS = ("first", "last", "output", HIDDEN_LAYERS)  # or a number
 STEPS = ("first", "last")  # or a number

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from vgrad.claims import VERDICTS, Claim, Judged, Measured, judge
 from vgrad.compose import Request
 from vgrad.phrases import counted
 from vgrad.report import build
+from vgrad.store.disk import aside, writing
 from vgrad.study_file import Study
 from vgrad.sweep import sweep
 from vgrad.terminal import SweepView, View
 
 HOW_LONG = ("steps", "epochs")  # of these, one is given
+ANSWER = "study.json"  # in the folder of the runs: what a page about them says later
 NO_CHANGE = ("hydra", *(f"{key}=" for key in APART))  # what changes nothing in a run begins so
 
 
@@ -73,7 +77,7 @@ def carry_out(
         study: the study.
         request: the overrides, which come before those of the study, and the user's config files.
         make_view: shows one run, where Hydra's own launchers make it.
-        make_sweep_view: shows a sweep; its closing table is left out.
+        make_sweep_view: shows a sweep; how it ended is left out unless it was cut short.
 
     Raises:
         VgradError: the runs cannot be made, or a claim speaks of what they do not have.
@@ -82,10 +86,12 @@ def carry_out(
     folder = Path()
     for lines in grids_of(study, request.overrides):
         one = Request(lines, request.config_name, request.config_dir)
-        folder = sweep(one, make_view, lambda: _without_end(make_sweep_view()))
+        with _end_if_cut_short(make_sweep_view) as make:
+            folder = sweep(one, make_view, make)
     frames = store.load(folder)
     judged = tuple(judge(study.claims, frames))
     claims = [(one.verdict, one.claim.says) for one in judged]
+    _keep(folder, study.question, claims)
     page = build([folder], question=study.question, claims=claims)
     return Answer(study, folder, page, len(frames.runs), judged, tuple(frames.problems))
 
@@ -156,7 +162,33 @@ def _digest(grids: Sequence[Sequence[str]]) -> str:
     return hashlib.sha256("\n\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()[:6]
 
 
-def _without_end(view: SweepView) -> SweepView:
-    """The view without the table that closes a sweep: a study closes with its claims."""
-    view.finish = lambda *_: None  # type: ignore[method-assign]
-    return view
+def _keep(folder: Path, question: str, claims: Sequence[tuple[str, str]]) -> None:
+    """Leave the question and its answer beside the runs, so that any page about them has these."""
+    path = folder / ANSWER
+    with writing(path), aside(path) as file:
+        file.write(store.dumps({"question": question, "claims": claims}).encode())
+
+
+@contextmanager
+def _end_if_cut_short(
+    make_view: Callable[[], SweepView],
+) -> Iterator[Callable[[], SweepView]]:
+    """Views that say how a sweep ended only where it was cut short: a study closes with claims."""
+    held: list[Callable[[], None]] = []
+
+    def made() -> SweepView:
+        view = make_view()
+        finish = view.finish
+
+        def hold(runs: Sequence[Mapping[str, Any]], keys: Sequence[str], folder: Path) -> None:
+            held.append(partial(finish, runs, keys, folder))
+
+        view.finish = hold  # type: ignore[method-assign]
+        return view
+
+    try:
+        yield made
+    except BaseException:  # an interruption too
+        for say in held:
+            say()
+        raise

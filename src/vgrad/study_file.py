@@ -16,11 +16,11 @@ from yaml import YAMLError
 
 from vgrad.claims import SIDES, STATISTICS, Claim
 from vgrad.compose import conf_dir
-from vgrad.config import shorten
+from vgrad.config import REGISTRIES, plain_keys, shorten
 from vgrad.errors import ConfigError, UnknownNameError, did_you_mean
 from vgrad.listing import Filter
 from vgrad.listing.filters import WORD
-from vgrad.quantity import LAYERS, STEPS, Quantity
+from vgrad.quantity import LAYERS, RESULTS, STEPS, Quantity
 from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS
 
 FOLDER = "study"
@@ -167,12 +167,15 @@ def _quantity(value: Mapping[str, Any]) -> Quantity:
         extra = [key for key in ("layer", "step", "log10") if key in value]
         if extra:
             raise ConfigError(f"of={column} is a share of runs: {extra[0]} has no meaning.")
-        return Quantity(share=_filter(column))
+        return Quantity(share=_known(_filter(column), [*_settings(), *RESULTS]))
     if column in LAYER_COLUMNS and layer is None:
         raise ConfigError(f"{column} is of each layer: say which, as in layer: first.")
     if layer is not None and column not in LAYER_COLUMNS:
         near = did_you_mean(column, LAYER_COLUMNS)
         raise ConfigError(f"No column of the layers is named {column!r}.{near}")
+    if not records and column not in (known := [*_settings(), *RESULTS]):
+        near = did_you_mean(column, [*known, *LAYER_COLUMNS, *STEP_COLUMNS])
+        raise ConfigError(f"No column is named {column!r}.{near}")
     if "step" in value and not records:
         raise ConfigError(f"{column} is one number of a run: step has no meaning.")
     log10 = value.get("log10", False)
@@ -200,7 +203,26 @@ def _filters(value: Mapping[str, Any], key: str) -> tuple[Filter, ...]:
     words = [] if words is None else words
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ConfigError(f"{key} must be a list of conditions, as in [activation=relu, depth=10].")
-    return tuple(map(_filter, words))
+    settings = _settings()
+    return tuple(_known(_filter(word), settings) for word in words)
+
+
+def _known(one: Filter, keys: Sequence[str]) -> Filter:
+    """A condition, if it is on one of some keys."""
+    if one.key not in keys:
+        raise ConfigError(
+            f"{one.word!r}: no key is named {one.key!r}.{did_you_mean(one.key, keys)}"
+        )
+    return one
+
+
+def _settings() -> list[str]:
+    """Every key that a run's config can have, those of all choices included."""
+    entries = [
+        (kind, entry) for kind, registry in REGISTRIES.items() for entry in registry.values()
+    ]
+    own = {f"{kind}.{setting}": None for kind, entry in entries for setting in entry.settings}
+    return [*REGISTRIES, *plain_keys(), *own]
 
 
 def _filter(word: str) -> Filter:

@@ -45,7 +45,8 @@ class Slope:
         value: least squares, from the output towards the input: negative is vanishing. None
             where fewer than two layers have a δ.
         low, high: its 95 % interval; None where fewer than four layers have a δ.
-        r2: the share of the variance of log₁₀ δ that the line accounts for.
+        r2: the share of the variance of log₁₀ δ that the line accounts for; None where fewer than
+            three layers have a δ, or all have the same.
     """
 
     value: float | None = None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from vgrad.diagnose.finding import Slope
 from vgrad.diagnose.summary import is_size
@@ -37,7 +37,8 @@ def fit(deltas: Sequence[float | None]) -> Slope:
     slope = float(weights @ y)
     spread = float(np.square(y - y.mean()).sum())
     rest = float(np.square(y - y.mean() - slope * (x - x.mean())).sum())
-    r2 = None if spread < ROUNDING * len(y) else max(0.0, 1 - rest / spread)
+    told = len(points) > 2 and spread >= ROUNDING * len(y)  # through two points every line fits
+    r2 = max(0.0, 1 - rest / spread) if told else None
     if len(points) < FEWEST:
         return Slope(0.0 - slope, r2=r2)
     increments, gaps = np.diff(y), np.diff(x)
@@ -45,5 +46,5 @@ def fit(deltas: Sequence[float | None]) -> Slope:
     sigma2 = float(np.square(unexplained).sum()) / (len(unexplained) - 1)
     shares = np.cumsum(weights[::-1])[::-1][1:]  # wⱼ
     error = math.sqrt(sigma2 * float(np.sum(np.square(shares) * gaps)))
-    half = float(stats.t.ppf(0.975, len(unexplained) - 1)) * error
+    half = float(stdtrit(len(unexplained) - 1, 0.975)) * error
     return Slope(0.0 - slope, -slope - half, -slope + half, r2)

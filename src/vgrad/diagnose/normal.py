@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from vgrad.diagnose.entries import NOT_FLAT, ONE_SIDED, SMOOTH
 from vgrad.diagnose.trace import Floats, Trace
@@ -34,6 +34,6 @@ def closed_for_all(cosine: Floats, batch: int) -> Floats:
         batch: B.
     """
     rho = np.clip(np.nan_to_num(cosine, nan=1.0), 0.0, 1.0 - 1e-12)
-    u = stats.norm.ppf((np.arange(NODES) + 0.5) / NODES)
-    closed = stats.norm.cdf(-np.sqrt(rho / (1 - rho))[..., None] * u) ** batch
+    u = ndtri((np.arange(NODES) + 0.5) / NODES)
+    closed = ndtr(-np.sqrt(rho / (1 - rho))[..., None] * u) ** batch
     return np.asarray(closed.mean(axis=-1))

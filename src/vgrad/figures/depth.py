@@ -45,7 +45,6 @@ DODGE = 0.022  # of the axis, over which lines are moved apart so that their bar
 MOST_TICKS = 9
 MOST_GROUPS = 6  # panels of one result
 MOST_IN_BRIEF = 16  # lines of a panel at the top of a page
-GUIDE = Key("chance, or nothing lost", MUTED, GUIDE_DASH)
 UNITS = {"depth": "hidden layers", "width": "units", "batch_size": "examples", "steps": "updates"}
 
 
@@ -104,9 +103,10 @@ def depth_curves(
     groups = split(arms, facets, look, [along.key], most_groups=MOST_GROUPS)
     if brief:
         groups = _best(runs, arms, along, facets.hue)
-    quantities = _quantities(runs, few=len(groups.groups) == 1)[: 2 if brief else None]
+    drawn = runs[runs["run_id"].isin([run for arm in groups.arms for run in arm.run_ids])]
+    quantities = _quantities(drawn, few=len(groups.groups) == 1)[: 2 if brief else None]
     across = len(groups.groups)
-    keys = [*look.legend(groups.arms), GUIDE]
+    keys = [*look.legend(groups.arms), *_guide_key(quantities)]
     heading = (title or f"What {along.key} does") + groups.common
     figure = Sheet(len(quantities) * across, heading, keys, across=across)
     results = runs.set_index("run_id")
@@ -204,13 +204,21 @@ def _along(arms: Sequence[Arm], key: str) -> Along:
 def _quantities(runs: pd.DataFrame, *, few: bool) -> list[tuple[str, Quantity]]:
     """What is drawn: the result, the gradient and the loss, of what was measured."""
 
-    def first(columns: Sequence[tuple[str, Quantity]]) -> list[tuple[str, Quantity]]:
+    def first(*columns: tuple[str, Quantity]) -> list[tuple[str, Quantity]]:
         there = [(name, q) for name, q in columns if name in runs and runs[name].notna().any()]
         return there[:1]
 
-    reach = [("reach", REACH)] if few and "reach" in runs else []
-    decay = [("grad_decay", DECAY)] if "grad_decay" in runs else []
-    return [*first(RESULTS), *decay, *first(LOSSES), *reach]
+    decay, reach = ("grad_decay", DECAY), ("reach", REACH)
+    found = [*first(*RESULTS), *first(decay), *first(*LOSSES), *(first(reach) if few else [])]
+    return found or [decay]  # an empty panel says that there is nothing
+
+
+def _guide_key(quantities: Sequence[tuple[str, Quantity]]) -> list[Key]:
+    """What the lines to compare with are."""
+    columns = {column for column, _ in quantities}
+    words = ["chance"] if any("accuracy" in column for column in columns) else []
+    words += ["nothing lost"] if columns & {"grad_decay", "reach"} else []
+    return [Key(", or ".join(words), MUTED, GUIDE_DASH)] if words else []
 
 
 def _curves(results: pd.DataFrame, column: str, group: Group, along: Along) -> Iterator[Curve]:

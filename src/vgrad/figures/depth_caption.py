@@ -11,6 +11,7 @@ from vgrad.arms import Arm
 from vgrad.figures.quantities import numbers
 from vgrad.figures.scale import number
 from vgrad.figures.settings import shown
+from vgrad.figures.split import lines
 
 RESULTS = ("final_val_accuracy", "final_train_accuracy", "final_val_loss", "final_train_loss")
 
@@ -31,7 +32,9 @@ def caption(results: pd.DataFrame, arms: Sequence[Arm], key: str) -> str:
     (best, top), (worst, bottom) = scored[0], scored[-1]
     what = "accuracy" if "accuracy" in column else "loss"
     if top is bottom:
-        return _of_one_line(results, column, arms, key, what)
+        several = len(lines(arms, key)) > 1
+        of = _of_several if several else _of_one_line
+        return of(results, column, arms, key, what)
     return (
         f"At {key} {number(end)} the final {what} goes from {_size(worst, what)} with "
         f"{_without(bottom, key)} to {_size(best, what)} with {_without(top, key)}"
@@ -44,11 +47,7 @@ def _of_one_line(
 ) -> str:
     """Of one line: how its ends compare, and where it is best."""
     sign = 1 if what == "accuracy" else -1
-    means = {
-        float(arm.settings[key]): float(np.mean(values[np.isfinite(values)]))
-        for arm in arms
-        if np.isfinite(values := numbers(results.loc[list(arm.run_ids), column])).any()
-    }
+    means = {float(arm.settings[key]): mean for mean, arm in _means(results, column, arms)}
     if len(means) < 2:
         return f"The final {what} against {key}."
     ends = [f"{_size(means[x], what)} at {key} {number(x)}" for x in (min(means), max(means))]
@@ -56,6 +55,31 @@ def _of_one_line(
     top = f", and is best, {_size(means[best], what)}, at {number(best)}"
     middle = best not in (min(means), max(means))
     return f"The final {what} goes from {ends[0]} to {ends[1]}{top if middle else ''}."
+
+
+def _of_several(
+    results: pd.DataFrame, column: str, arms: Sequence[Arm], key: str, what: str
+) -> str:
+    """Of lines of which one alone has the far end: which arms are worst and best wherever."""
+    means = _means(results, column, arms)
+    if len(means) < 2:
+        return f"The final {what} against {key}."
+    means.sort(key=lambda pair: pair[0], reverse=what == "loss")
+    (worst, bottom), (best, top) = means[0], means[-1]
+    return (
+        f"Of what is drawn, {bottom.label} has the worst final {what}, {_size(worst, what)}, and "
+        f"{top.label} the best, {_size(best, what)}."
+    )
+
+
+def _means(results: pd.DataFrame, column: str, arms: Sequence[Arm]) -> list[tuple[float, Arm]]:
+    """The mean result of each arm that has one."""
+    found = ((numbers(results.loc[list(arm.run_ids), column]), arm) for arm in arms)
+    return [
+        (float(np.mean(values[np.isfinite(values)])), arm)
+        for values, arm in found
+        if np.isfinite(values).any()
+    ]
 
 
 def _decays(results: pd.DataFrame, bottom: Arm, top: Arm) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vgrad.arms import differing
+from vgrad.arms import APART, differing, setting_columns
 from vgrad.errors import ConfigError, did_you_mean
 from vgrad.figures.quantities import numbers
 from vgrad.figures.scale import Numbers
@@ -28,7 +28,8 @@ class Facets:
         hue: the colours; None where nothing differs.
         facet: panels of their own; None where nothing is left to be told apart.
         why: how that was chosen, in a sentence for the page.
-        shares: setting → how much of the results it explains, from 0 to 1.
+        shares: setting → how much of the results it explains, from 0 to 1; NaN where it cannot be
+            told.
         best: a setting and a value, as typed → the best result with it at the greatest depth.
     """
 
@@ -56,16 +57,15 @@ def choose(
         facet: likewise that of the panels.
 
     Raises:
-        ConfigError: a setting that was asked for does not differ among the runs.
+        ConfigError: a setting that was asked for does not differ among the runs, or is asked for
+            twice.
     """
     keys = differing(runs)
-    for flag, key in (("--x", x), ("--hue", hue), ("--facet", facet)):
-        if key is not None and key not in keys:
-            raise ConfigError(_does_not_differ(flag, key, runs, keys))
+    _check({"--x": x, "--hue": hue, "--facet": facet}, runs, keys)
     if x is not None and not _is_numeric(runs[x]):
         raise ConfigError(f"--x {x}: an axis needs numbers, and {x} has names.")
     shares = explained(runs, keys)
-    ranked = sorted(keys, key=lambda key: -shares[key])
+    ranked = sorted(keys, key=lambda key: -np.nan_to_num(shares[key]))
     asked = {x, hue, facet}
     x_key = x or _first("depth", [k for k in ranked if _is_numeric(runs[k])], asked)
     hue_key = hue or _first("activation", ranked, asked | {x_key}) or x_key
@@ -98,23 +98,27 @@ def explained(runs: pd.DataFrame, keys: Sequence[str]) -> dict[str, float]:
 
     ε² (Kelley 1935), that is η² less what as many values would explain by chance, the mean of
     that for `grad_decay` and for the final accuracy (the log of the loss where there is none).
+    NaN where it cannot be told: each run has a value of its own, or all results are alike.
     """
     results = [result for result in (_decay(runs), results_of(runs)) if result is not None]
-    return {
-        key: float(np.mean([_share(_codes(runs[key]), result) for result in results] or [0.0]))
-        for key in keys
-    }
+    return {key: _mean([_share(_codes(runs[key]), result) for result in results]) for key in keys}
+
+
+def _mean(shares: Sequence[float]) -> float:
+    """The mean of those that are known."""
+    known = [share for share in shares if not np.isnan(share)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _share(codes: np.ndarray, result: Numbers) -> float:
-    """ε² of one result among the groups of one setting."""
+    """ε² of one result among the groups of one setting; NaN without a degree of freedom."""
     there = np.isfinite(result)
     codes, result = codes[there], result[there]
     _, codes = np.unique(codes, return_inverse=True)
     groups, count = int(codes.max(initial=-1)) + 1, len(result)
-    total = float(((result - result.mean()) ** 2).sum()) if count else 0.0
-    if groups < 2 or count <= groups or total == 0:
-        return 0.0
+    if groups < 2 or count <= groups or np.ptp(result) == 0:
+        return float("nan")
+    total = float(((result - result.mean()) ** 2).sum())
     means = np.bincount(codes, result) / np.bincount(codes)
     within = float(((result - means[codes]) ** 2).sum())
     return float(np.clip(1 - within / total * (count - 1) / (count - groups), 0, 1))
@@ -165,18 +169,29 @@ def _why(
 ) -> str:
     if not shares:
         return "The runs differ in nothing but their seeds."
-    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
-    told = [f"{key} {100 * share:.0f} %" for key, share in ranked[:MOST_NAMED]]
-    rest = len(ranked) - len(told)
-    told += [f"{rest} more less each"] if rest else []
     places = [f"{x} goes to the right"] if x else []
     places += [f"{hue} has the colours"] if hue and hue != x else []
     places += ["init has the line styles"] if has_init and hue != "init" and x != "init" else []
     places += [f"{facet} has panels of its own"] if facet else []
     by = f" (as asked: {', '.join(f'--{flag}' for flag in asked)})" if asked else ""
+    return f"{_told(shares)} {_listed(places)}{by}."
+
+
+def _told(shares: Mapping[str, float]) -> str:
+    """How much each setting explains, as the beginning of what follows from it."""
+    known = {key: share for key, share in shares.items() if not np.isnan(share)}
+    unknown = [key for key in shares if key not in known]
+    if not known:
+        return "How much of the results a setting explains cannot be told from these runs. Here"
+    ranked = sorted(known.items(), key=lambda pair: -pair[1])
+    told = [f"{key} {100 * share:.0f} %" for key, share in ranked[:MOST_NAMED]]
+    rest = len(ranked) - len(told)
+    told += [f"{rest} more less each"] if rest else []
+    few = unknown if len(unknown) <= MOST_NAMED else [f"{len(unknown)} others"]
+    but = f"; of {_listed(few)} it cannot be told from these runs" if unknown else ""
     return (
         f"Share of the variance of gradient decay and final result that each setting explains by "
-        f"itself: {', '.join(told)}. So {_listed(places)}{by}."
+        f"itself: {', '.join(told)}{but}. So"
     )
 
 
@@ -184,7 +199,28 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "nothing is split"
 
 
-def _does_not_differ(flag: str, key: str, runs: pd.DataFrame, keys: Sequence[str]) -> str:
-    if key in runs.columns and key not in keys:
-        return f"{flag} {key}: it is the same in all runs. These differ: {', '.join(keys)}."
-    return f"{flag} {key}: no setting has that name.{did_you_mean(key, keys)}"
+def _check(asked: Mapping[str, str | None], runs: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Refuse what does not differ, and a setting that is to have two places."""
+    placed: dict[str, str] = {}
+    for flag, key in asked.items():
+        if key is None:
+            continue
+        if key not in keys:
+            raise ConfigError(f"{flag} {key}: {_refusal(key, runs, keys)}")
+        if key in placed:
+            free = [other for other in keys if other not in asked.values()]
+            others = f" These are free: {', '.join(free)}." if free else ""
+            raise ConfigError(f"{flag} {key}: {placed[key]} has it already.{others}")
+        placed[key] = flag
+
+
+def _refusal(key: str, runs: pd.DataFrame, keys: Sequence[str]) -> str:
+    """Why a setting cannot have a place, and which can."""
+    these = f"These differ: {', '.join(keys)}." if keys else "No setting differs in these runs."
+    if key in APART:
+        return f"runs that differ in it alone are taken together, as one arm. {these}"
+    if key not in setting_columns(runs):
+        return f"no setting has that name.{did_you_mean(key, keys) if keys else f' {these}'}"
+    if runs[key].nunique() > 1 or runs[key].isna().any():
+        return f"it follows from another setting, which some runs have otherwise. {these}"
+    return f"it is the same in all runs. {these}"

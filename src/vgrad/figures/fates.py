@@ -86,12 +86,12 @@ def fates(runs: pd.DataFrame, layers: pd.DataFrame, arms: Sequence[Arm], title: 
         for c in columns
     }
     drawn = _profiles(layers, cells)
-    deepest = max((int(arm.settings["depth"]) for arm in arms), default=0)
+    where = _where(cells, by_row, by_column)
     size = (2 * CELL_WIDTH, TOP + CELL * len(rows) + BOTTOM)
-    figure = Sheet(1, title or f"What becomes of the gradient at depth {deepest}", size=size)
+    figure = Sheet(1, title or f"What becomes of the gradient{where}", size=size)
     fate = {place: _fate(runs, members) for place, members in cells.items() if members}
     _draw(figure, rows, columns, drawn, fate, by_row, by_column)
-    figure.caption = _caption(fate, deepest, by_column)
+    figure.caption = _caption(fate, where, by_row, by_column)
     left_out = len(names[0]) - len(rows), len(names[1]) - len(columns)
     figure.note = _note(cells, left_out)
     return figure
@@ -294,15 +294,37 @@ def _write(
     frame.text(x, y, text, color=colour, size=size, va="baseline", **more)
 
 
-def _caption(fate: Mapping[tuple[str, str], Fate], deepest: int, by_column: str | None) -> str:
+def _where(
+    cells: Mapping[tuple[str, str], Sequence[Arm]], by_row: str, by_column: str | None
+) -> str:
+    """At which depth the verdicts are, as part of a sentence; nothing where each cell has its own.
+
+    Where the depth is a setting of the grid, its rows or columns say it.
+    """
+    deepest = {max(int(arm.settings["depth"]) for arm in arms) for arms in cells.values() if arms}
+    if "depth" in (by_row, by_column) or not deepest:
+        return ""
+    return (
+        f" at depth {deepest.pop()}" if len(deepest) == 1 else " in the deepest nets of each cell"
+    )
+
+
+def _caption(
+    fate: Mapping[tuple[str, str], Fate], where: str, by_row: str, by_column: str | None
+) -> str:
     """How many cells have each fate, and which are healthy."""
     counts = Counter(one.verdict for one in fate.values())
-    healthy = [" ".join(filter(None, place)) for place, f in fate.items() if f.verdict == "healthy"]
+    healthy = [
+        said(by_row, row) + (f" {said(by_column, column)}" if by_column else "")
+        for (row, column), f in fate.items()
+        if f.verdict == "healthy"
+    ]
     names = f" ({', '.join(healthy)})" if 0 < len(healthy) <= MOST_NAMED else ""
     others = [f"{WORDS.get(v, v)} in {counts[v]}" for v in GRAVITY if counts[v] and v != "healthy"]
     cells = "combinations" if by_column else "cases"
     told = [f"is healthy in {len(healthy)} of {len(fate)} {cells}{names}", *others]
-    return f"At depth {deepest} the gradient {', '.join(told)}."
+    place = f"{where.strip().capitalize()} the" if where else "The"
+    return f"{place} gradient {', '.join(told)}."
 
 
 def _note(cells: Mapping[tuple[str, str], Sequence[Arm]], left_out: tuple[int, int]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from vgrad.errors import StoreError
 
 LEFT_OUT = "(left out)"
 HIDDEN = ("name", "path", "folder", "host", "hostname", "user", "cwd", "node", "git", "remote")
-PLACE = re.compile(r"""(?:(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\]|\w+://)[^\s'",;)\]]+""")
+PLACE = re.compile(r"""(?:(?<![\w.:/\\)])(?:~|[A-Za-z]:)?[/\\]|\w+://)[^\s'",;)\]]+""")
 LEAST = 2  # letters of a name that is looked for inside of texts
 
 
@@ -24,9 +25,11 @@ class Veil:
 
     Attributes:
         words: the names that are left out wherever they stand.
+        folders: those of the runs, as typed; they are left out of what tells of a file.
     """
 
     words: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
         """The text without places and without the names of people and machines."""
@@ -34,6 +37,12 @@ class Veil:
         for word in self.words:
             shown = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", LEFT_OUT, shown, flags=re.IGNORECASE)
         return shown
+
+    def problem(self, text: str) -> str:
+        """A line about a file, without the folders in which it lies."""
+        for folder in self.folders:
+            text = re.sub(rf"(?<!\w){re.escape(folder)}(?!\w)", LEFT_OUT, text)
+        return self.text(text)
 
     def key(self, key: str) -> bool:
         """Whether a setting or a fact of this name may be shown."""
@@ -52,12 +61,18 @@ class Open(Veil):
         return True
 
 
-def veil(anonymous: bool) -> Veil:
-    """What a report leaves out: nothing, or this user, this machine and every place."""
+def veil(anonymous: bool, paths: Sequence[str | Path] = ()) -> Veil:
+    """What a report leaves out: nothing, or this user, this machine and every place.
+
+    Args:
+        anonymous: whether anything is.
+        paths: the folders that the report is made from.
+    """
     if not anonymous:
         return Open()
     names = sorted(_own_names(), key=len, reverse=True)
-    return Veil(tuple(name for name in names if len(name) >= LEAST))
+    folders = sorted({name for path in paths for name in _folders(path)}, key=len, reverse=True)
+    return Veil(tuple(name for name in names if len(name) >= LEAST), tuple(folders))
 
 
 def refuse_names(texts: Iterable[str], shield: Veil) -> None:
@@ -69,6 +84,15 @@ def refuse_names(texts: Iterable[str], shield: Veil) -> None:
     for text in texts:
         if shield.text(text) != text:
             raise StoreError(f"{text!r} names a person, a machine or a folder: not --anonymous.")
+
+
+def _folders(path: str | Path) -> Iterator[str]:
+    """A folder and all below it, each in full and by its name, and those above it by name."""
+    below = (Path(entry[0]) for entry in os.walk(path))
+    for folder in (Path(path), *below):
+        yield from (
+            name for name in (str(folder), *folder.parts) if len(name) >= LEAST and name != ".."
+        )
 
 
 def _own_names() -> set[str]:

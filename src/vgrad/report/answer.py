@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vgrad.diagnose import number, percent
 from vgrad.interval import Interval, of_difference
+from vgrad.phrases import counted
 from vgrad.report.arm_rows import ArmRow
+from vgrad.report.naming import Naming, listed, typed
 
 MOST_NAMED = 4  # groups of arms that one sentence names
 
@@ -42,73 +43,6 @@ def answer(rows: Sequence[ArmRow], keys: Sequence[str]) -> list[Sentence]:
     return [part for part in parts if part]
 
 
-@dataclass(frozen=True)
-class Naming:
-    """How arms are named together: by the first key, with the others where they matter."""
-
-    scope: Sequence[ArmRow]
-    keys: Sequence[str]
-
-    def names(self, rows: Sequence[ArmRow]) -> list[tuple[str, list[ArmRow]]]:
-        """Groups of arms with a name each, as few as can be."""
-        if not self.keys:
-            return [("this setting", list(rows))] if rows else []
-        groups: dict[str, list[ArmRow]] = {}
-        for row in rows:
-            groups.setdefault(self._value(row, self.keys[0]), []).append(row)
-        return [(self._name(value, group), group) for value, group in groups.items()]
-
-    def one(self, row: ArmRow) -> str:
-        """The name of one arm."""
-        return self._with(self._value(row, self.keys[0]), [row]) if self.keys else "this setting"
-
-    def _name(self, value: str, group: Sequence[ArmRow]) -> str:
-        all_of_it = [row for row in self.scope if self._value(row, self.keys[0]) == value]
-        head = (
-            value
-            if "." not in self.keys[0] and self.keys[0] != "depth"
-            else f"{self.keys[0]}={value}"
-        )
-        if len(group) == len(all_of_it):
-            if len(group) == 1:
-                return head if len(self.keys) == 1 or self._alone() else self._with(value, group)
-            return f"{head} with {'either' if len(group) == 2 else 'every'} {self._others()}"
-        if len(group) > 3:
-            return f"{head} ({len(group)} of {len(all_of_it)} settings)"
-        return self._with(value, group)
-
-    def _with(self, value: str, group: Sequence[ArmRow]) -> str:
-        head = value if self.keys[0] in ("activation", "init") else f"{self.keys[0]}={value}"
-        rest = [self._rest(row) for row in group]
-        return f"{head} with {_list(rest)}" if any(rest) else head
-
-    def _rest(self, row: ArmRow) -> str:
-        words = []
-        for key in self.keys[1:]:
-            if key in row.settings:
-                value = typed(row.settings[key])
-                words.append(value if key in ("activation", "init") else f"{key}={value}")
-        return " ".join(words)
-
-    def _others(self) -> str:
-        return self.keys[1] if len(self.keys) == 2 else "setting"
-
-    def _alone(self) -> bool:
-        """Whether the first key tells all arms apart."""
-        values = [self._value(row, self.keys[0]) for row in self.scope]
-        return len(set(values)) == len(values)
-
-    def _value(self, row: ArmRow, key: str) -> str:
-        return typed(row.settings.get(key, "–"))
-
-
-def typed(value: Any) -> str:
-    """A setting as it is typed."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def spread(interval: Interval | None, show: Callable[[float], str] = percent) -> str:
     """A mean with half the width of its interval, where there is one: `94.1 % ± 0.6`."""
     if interval is None:
@@ -134,21 +68,35 @@ def _deepest(rows: Sequence[ArmRow], keys: Sequence[str]) -> tuple[list[ArmRow],
 
 
 def _on_training(scope: Sequence[ArmRow], where: str, naming: Naming) -> Sentence | None:
-    judged = [row for row in scope if row.trains is not None]
-    good = [row for row in judged if row.trains]
+    judged = [row for row in scope if row.is_judged]
     if not judged:
         return None
     if len(judged) == 1:
-        does = "It trains" if good else "It does not train"
-        return Sentence(does, f"{len(judged[0].runs)} runs end at {_result(judged[0])}.")
-    still = "still train" if where else "train"
-    lead = f"{where + ', ' if where else ''}{len(good)} of {len(judged)} settings {still}"
+        return _on_one(judged[0])
+    good = sorted((row for row in judged if row.trains), key=_score, reverse=True)
+    open_ = sum(row.trains is None for row in judged)
+    still, none = ("still train", "none") if where else ("train", "None")
+    lead = f"{where + ', ' if where else ''}{len(good) or none} of {len(judged)} settings "
+    if open_ and not good:
+        lead += f"surely {still}"
+    else:
+        lead += still
+    if open_:
+        lead += f", and {open_} {'is' if open_ == 1 else 'are'} not decided by these seeds"
     if not good:
         best = max(scope, key=_score)
-        none = lead.replace(f"{len(good)} of", "none of", 1)
-        return Sentence(none, f"the best, {naming.one(best)}, ends at {_result(best)}.")
-    good.sort(key=_score, reverse=True)
+        return Sentence(lead, f"the best, {naming.one(best)}, ends at {_result(best)}.")
     return Sentence(lead, f"{_named(good, naming, _range)}.")
+
+
+def _on_one(row: ArmRow) -> Sentence:
+    """Whether the only setting trains."""
+    if row.trains is None:
+        lead = "These seeds do not decide whether it trains"
+    else:
+        lead = "It trains" if row.trains else "It does not train"
+    end = "ends" if len(row.runs) == 1 else "end"
+    return Sentence(lead, f"{counted(len(row.runs), 'run')} {end} at {_result(row)}.")
 
 
 def _on_best(scope: Sequence[ArmRow], naming: Naming) -> Sentence | None:
@@ -226,10 +174,12 @@ def _measured_changes(
             row, better = max(pairs, key=lambda pair: _score(pair[1]) - _score(pair[0]))
             others = len(pairs) - 1
             also = f" (likewise in {others} more)" if others else ""
-            told.append(
-                f"`{key}={typed(better.settings.get(key))}` takes {naming.one(row)} from "
-                f"{_result(row)} to {_result(better)}{also}"
-            )
+            change = f"`{key}={typed(better.settings.get(key))}`"
+            if row.all_diverged:
+                kept = f"keeps {naming.one(row)} from diverging, and takes it"
+            else:
+                kept = f"takes {naming.one(row)} from {_result(row)}"
+            told.append(f"{change} {kept} to {_result(better)}{also}")
             bad = [one for one in bad if all(one is not pair[0] for pair in pairs)]
     return told
 
@@ -241,7 +191,9 @@ def _differs_only(a: ArmRow, b: ArmRow, key: str) -> bool:
 
 
 def _is_better(one: ArmRow, other: ArmRow) -> bool:
-    """Whether the seeds show that one arm's accuracy is above the other's."""
+    """Whether the seeds show that an arm's accuracy is above the other's, or has one alone."""
+    if one.trains and min(len(one.runs), len(other.runs)) > 1 and other.all_diverged:
+        return True
     if min(len(one.accuracies), len(other.accuracies)) < 2:
         return False
     return of_difference(one.accuracies, other.accuracies).low > 0
@@ -255,7 +207,7 @@ def _named(rows: Sequence[ArmRow], naming: Naming, show: Callable[[Sequence[ArmR
         told = show(group)
         words.append(f"{name} ({told})" if told else name)
     rest = sum(len(group) for _, group in groups[MOST_NAMED:])
-    return _list([*words, *([f"{rest} more"] if rest else [])])
+    return listed([*words, *([f"{rest} more"] if rest else [])])
 
 
 def _range(group: Sequence[ArmRow]) -> str:
@@ -289,7 +241,9 @@ def _share_of_diverged(group: Sequence[ArmRow]) -> str:
 
 
 def _result(row: ArmRow) -> str:
-    return spread(row.accuracy) if row.accuracy else spread(row.loss, number)
+    if row.all_diverged:
+        return "no result, as all its runs diverge"
+    return (spread(row.accuracy) if row.accuracy else spread(row.loss, number)) or "no result"
 
 
 def _score(row: ArmRow) -> float:
@@ -297,13 +251,3 @@ def _score(row: ArmRow) -> float:
     if row.accuracy:
         return row.accuracy.value
     return -row.loss.value if row.loss else -math.inf
-
-
-def _list(words: Sequence[str]) -> str:
-    *head, last = words
-    return f"{', '.join(head)} and {last}" if head else last
-
-
-def settings_of(row: ArmRow, keys: Sequence[str]) -> Mapping[str, str]:
-    """What sets an arm apart, as typed, by key; a dash where it has no such setting."""
-    return {key: typed(row.settings[key]) if key in row.settings else "–" for key in keys}

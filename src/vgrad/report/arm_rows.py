@@ -28,6 +28,7 @@ class ArmRow:
         runs: its runs.
         diagnoses: one per run, in their order.
         target: the accuracy from which it trains; None where there is no accuracy.
+        settings: those in which the arms differ, by key.
     """
 
     arm: Arm
@@ -53,25 +54,23 @@ class ArmRow:
 
     @cached_property
     def accuracies(self) -> list[float]:
-        """The final accuracies in validation; a run that diverged without one guesses."""
-        values = []
-        for run in self.runs:
-            value = run.summary["final_val_accuracy"]
-            if value is not None and math.isfinite(value):
-                values.append(float(value))
-            elif run.summary["status"] == "diverged" and run.chance is not None:
-                values.append(run.chance)
-        return values
+        """The final accuracies in validation; without the runs that diverged."""
+        return self._results("final_val_accuracy")
 
     @cached_property
     def losses(self) -> list[float]:
-        """The final losses in validation, infinite where a run diverged."""
-        values = []
-        for run in self.runs:
-            value = run.summary["final_val_loss"]
-            if value is not None:
-                values.append(math.inf if math.isnan(value) else float(value))
-        return values
+        """The final losses in validation; without the runs that diverged."""
+        return self._results("final_val_loss")
+
+    @cached_property
+    def diverged(self) -> int:
+        """How many of its runs diverged: they have no result."""
+        return sum(map(_has_diverged, self.runs))
+
+    @property
+    def all_diverged(self) -> bool:
+        """Whether none of its runs has a result, since they diverged."""
+        return self.diverged == len(self.runs)
 
     @cached_property
     def slope(self) -> Interval | None:
@@ -90,22 +89,26 @@ class ArmRow:
 
     @cached_property
     def trains(self) -> bool | None:
-        """Whether it learns something worth the name, also at the low end of its interval.
+        """Whether it learns something worth the name; None where its seeds do not decide it.
 
-        None where nothing was validated or all its runs were cut short.
+        It does where also the low end of its interval gets there and no run diverged, and does
+        not where not even the high end does. One seed without an interval is taken as it is.
         """
-        if self.target is not None and self.accuracy is not None:
-            low = self.accuracy.low
-            return bool((low if math.isfinite(low) else self.accuracy.value) >= self.target)
-        ends = [
-            (run.summary["initial_train_loss"], run.summary["final_train_loss"])
-            for run in self.runs
-            if run.summary["status"] != "running"
-        ]
-        known = [
-            bool(after < FALLEN * before) for before, after in ends if None not in (before, after)
-        ]
-        return all(known) if known else None
+        if self.all_diverged:
+            return False
+        if self.target is None or self.accuracy is None:
+            return self._fallen[0] if len(set(self._fallen)) == 1 else None
+        ends = (self.accuracy.low, self.accuracy.high)
+        low, high = ends if all(map(math.isfinite, ends)) else (self.accuracy.value,) * 2
+        if high < self.target:
+            return False
+        return True if low >= self.target and not self.diverged else None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is anything by which it may be said to train or not."""
+        known = (self.target is not None and self.accuracy is not None) or bool(self._fallen)
+        return known or self.all_diverged
 
     @property
     def stuck(self) -> int:
@@ -126,6 +129,23 @@ class ArmRow:
     def fix(self) -> str:
         """What its finding says to do first, as typed."""
         return next(iter(self.finding.remedies), "") if self.finding else ""
+
+    @cached_property
+    def _fallen(self) -> list[bool]:
+        """Of each run that was not cut short, whether its training loss fell."""
+        ends = [
+            (run.summary["initial_train_loss"], run.summary["final_train_loss"])
+            for run in self.runs
+            if run.summary["status"] != "running"
+        ]
+        return [
+            bool(after < FALLEN * before) for before, after in ends if None not in (before, after)
+        ]
+
+    def _results(self, key: str) -> list[float]:
+        """A result of the runs that did not diverge."""
+        values = (run.summary[key] for run in self.runs if not _has_diverged(run))
+        return [float(value) for value in values if value is not None and math.isfinite(value)]
 
     def _values(self, key: str) -> list[float]:
         values = (run.summary[key] for run in self.runs)
@@ -159,13 +179,17 @@ def arm_rows(
     ]
 
 
+def _has_diverged(run: Run) -> bool:
+    return bool(run.summary["status"] == "diverged")
+
+
 def _mean(values: Sequence[float]) -> Interval | None:
     return of_mean(values) if values else None
 
 
 def _target(runs: Sequence[Run]) -> float | None:
     """Half the way from guessing to the best run; None where no accuracy tells."""
-    found = (run.summary["final_val_accuracy"] for run in runs)
+    found = (run.summary["final_val_accuracy"] for run in runs if not _has_diverged(run))
     best = [float(result) for result in found if result is not None]
     chances = [run.chance for run in runs if run.chance is not None]
     finite = [value for value in best if math.isfinite(value)]

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 
 from vgrad.interval import Interval
-from vgrad.report.answer import settings_of
 from vgrad.report.arm_rows import ArmRow
-from vgrad.report.content import Content
+from vgrad.report.content import RESULT, Content, on_diverged, verdicts
+from vgrad.report.naming import NONE, in_words, settings_of
 from vgrad.report.tables import FORMULA_STARTS
 
 SPECIAL = {
@@ -23,7 +23,8 @@ SPECIAL = {
     **{letter: f"\\{letter}" for letter in "#$%&_"},
 }
 VERDICTS = ("healthy", "vanishing", "exploding", "diverged", "unsure")
-MEASURES = ("grad_decay", "accuracy", "loss")
+MEASURES = ("grad_decay", "accuracy", "val_loss")
+TRAINS = {True: "true", False: "false", None: "not decided"}
 LATEX_HEAD = "% Made by vgrad. Needs \\usepackage{booktabs}.\n"
 
 
@@ -31,15 +32,18 @@ def as_csv(content: Content) -> str:
     """A row for each arm: settings, runs, verdicts, and the means with their 95 % intervals."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    head = ["arm", *content.keys, "runs", "verdict", *VERDICTS]
+    head = ["runs", "verdict", *VERDICTS]
     head += [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
-    writer.writerow([*head, "trains", "finding", "remedy"])
+    head += ["trains", "finding", "remedy"]
+    taken = {"arm", *content.keys}
+    own = [f"{RESULT}{name}" if name in taken else name for name in head]
+    writer.writerow(["arm", *content.keys, *own])
     for row in content.rows:
         settings = settings_of(row, content.keys)
         intervals = (row.slope, row.accuracy, row.loss)
         numbers = [number for interval in intervals for number in _limits(interval)]
         finding = row.finding.rule if row.finding else ""
-        trains = "" if row.trains is None else str(row.trains).lower()
+        trains = TRAINS[row.trains] if row.is_judged else ""
         words = [row.arm.number, *map(content.veil.text, settings.values()), len(row.runs)]
         words += [row.verdict, *(row.verdicts[name] for name in VERDICTS), *numbers]
         writer.writerow([_safe(word) for word in [*words, trains, finding, row.fix]])
@@ -59,6 +63,7 @@ def as_latex(content: Content) -> str:
         *(f"{' & '.join(_latex_cells(row, content, scored))} \\\\" for row in content.rows),
         "\\bottomrule",
         "\\end{tabular}",
+        *filter(None, [on_diverged(content.rows) and f"% {on_diverged(content.rows)}"]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,12 +75,12 @@ def latex(text: str) -> str:
 
 
 def _latex_cells(row: ArmRow, content: Content, scored: bool) -> Sequence[str]:
-    settings = settings_of(row, content.keys).values()
+    settings = [in_words(row.settings.get(key, NONE)) for key in content.keys]
     result = _plus_minus(row.accuracy, 100, 1) if scored else _plus_minus(row.loss, 1, 3)
     return [
         *(latex(content.veil.text(value)) for value in settings),
         str(len(row.runs)),
-        row.verdict,
+        verdicts(row),
         _plus_minus(row.slope, 1, 3),
         result,
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vgrad.arms import Arm, differing
 from vgrad.arms import arms as arms_of
@@ -32,6 +33,7 @@ class Wishes:
         claims: what was claimed beforehand: what became of it, and the sentence.
         anonymous: whether user, machine and folders are left out.
         x, hue, facet: settings that go along x, into the colours, into panels of their own.
+        paths: where the runs come from.
     """
 
     question: str | None = None
@@ -40,6 +42,7 @@ class Wishes:
     x: str | None = None
     hue: str | None = None
     facet: str | None = None
+    paths: Sequence[str | Path] = ()
 
 
 def only(frames: Frames, runs: Sequence[Run], refused: Sequence[str]) -> Frames:
@@ -67,7 +70,7 @@ def content_of(
         drawn: the formats that show pictures; without any, none is drawn.
         tell: hears what is being done.
     """
-    shield = veil(wishes.anonymous)
+    shield = veil(wishes.anonymous, wishes.paths)
     refuse_names([wishes.question or "", *(says for _, says in wishes.claims)], shield)
     keys = differing(frames.runs)
     placed = facets.choose(frames.runs, wishes.x, wishes.hue, wishes.facet)

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from vgrad.report.naming import typed
+
 BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 WORDS = {"null", "true", "false", "nan", "inf"}
 
@@ -18,8 +20,8 @@ def command(settings: Mapping[str, Any]) -> str:
         settings: flat keys as on the command line; `name` and what is None are left out.
     """
     kept = {key: value for key, value in settings.items() if key != "name" and value is not None}
-    typed = [f"{key}={_value(value)}" for key, value in kept.items()]
-    return shlex.join(["vgrad", "run", *typed])
+    words = [f"{key}={_value(value)}" for key, value in kept.items()]
+    return shlex.join(["vgrad", "run", *words])
 
 
 def _value(value: Any) -> str:
@@ -31,7 +33,7 @@ def _value(value: Any) -> str:
         return value if plain else _quoted(value)
     if isinstance(value, list):
         return f"[{','.join(_value(item) for item in value)}]"
-    return str(value)
+    return typed(value)
 
 
 def _quoted(text: str) -> str:

@@ -11,13 +11,16 @@ from vgrad.arms import Arm
 from vgrad.diagnose import number, percent
 from vgrad.figures import plain
 from vgrad.interval import Interval
+from vgrad.phrases import counted
 from vgrad.report.anonymous import Veil
-from vgrad.report.answer import Sentence, settings_of, spread, typed
+from vgrad.report.answer import Sentence, spread
 from vgrad.report.arm_rows import ArmRow
+from vgrad.report.naming import NONE, in_words, typed
 from vgrad.report.picture import Picture
 from vgrad.report.run import Run, names
 
-HEADINGS = {  # of the table of arms: key → heading, whether it is a number
+RESULT = "result."  # before the key of a column that is none of a setting: both may be `loss`
+HEADINGS = {  # of the table of arms, beside the settings: key → heading, whether it is a number
     "runs": ("runs", True),
     "verdict": ("gradient", False),
     "slope": ("decades per layer", True),
@@ -95,32 +98,46 @@ class Content:
 
 
 def columns(content: Content) -> dict[str, tuple[str, bool]]:
-    """The columns of the table of arms: key → heading, whether it is a number."""
+    """The columns of the table of arms: key → heading, whether it is a number.
+
+    A setting goes by its own key, all else by RESULT and its key.
+    """
     scored = any(row.accuracy for row in content.rows)
     shown = {key: (key, _numeric(content.rows, key)) for key in content.keys}
     left_out = {"loss"} if scored else {"accuracy"}
     if not any(row.finding for row in content.rows):
         left_out |= {"finding", "fix"}
-    return shown | {key: told for key, told in HEADINGS.items() if key not in left_out}
+    made = {f"{RESULT}{key}": told for key, told in HEADINGS.items() if key not in left_out}
+    return shown | made
 
 
 def cells(row: ArmRow, content: Content) -> dict[str, Cell]:
     """The cells of one arm."""
-    settings = settings_of(row, content.keys)
+    settings = {key: row.settings.get(key, NONE) for key in content.keys}
     made = {
-        key: Cell(plain(content.veil.text(text), 60), _sortable(row.settings.get(key)))
-        for key, text in settings.items()
+        key: Cell(plain(content.veil.text(in_words(value)), 60), _sortable(row.settings.get(key)))
+        for key, value in settings.items()
     }
     finding = row.finding
-    return made | {
+    results = {
         "runs": Cell(str(len(row.runs)), float(len(row.runs))),
-        "verdict": Cell(_verdicts(row), row.verdict, row.verdict),
+        "verdict": Cell(verdicts(row), row.verdict, row.verdict),
         "slope": Cell(spread(row.slope, number).replace("-", "−"), _value(row.slope)),
         "accuracy": Cell(spread(row.accuracy), _value(row.accuracy)),
         "loss": Cell(spread(row.loss, number), _value(row.loss)),
         "finding": Cell(finding.rule.replace("_", " ") if finding else ""),
         "fix": Cell(plain(row.fix, 80)),
     }
+    return made | {f"{RESULT}{key}": cell for key, cell in results.items()}
+
+
+def on_diverged(rows: Sequence[ArmRow]) -> str:
+    """What stands below the table where runs diverged; empty where none did."""
+    count = sum(row.diverged for row in rows)
+    if not count:
+        return ""
+    has = "that diverged has" if count == 1 else "that diverged have"
+    return f"The {counted(count, 'run')} {has} no result: accuracy and loss are of the others."
 
 
 def _value(interval: Interval | None) -> float | None:
@@ -128,7 +145,7 @@ def _value(interval: Interval | None) -> float | None:
     return None if interval is None or math.isnan(interval.value) else interval.value
 
 
-def _verdicts(row: ArmRow) -> str:
+def verdicts(row: ArmRow) -> str:
     """The verdict, with its counts where the seeds do not agree."""
     if len(row.verdicts) < 2:
         return row.verdict

@@ -9,10 +9,10 @@ from typing import Any
 from vgrad.diagnose import number
 from vgrad.figures import plain
 from vgrad.report.anonymous import Veil
-from vgrad.report.answer import typed
 from vgrad.report.command import command
 from vgrad.report.compact import packed_json
 from vgrad.report.content import Content, result_of
+from vgrad.report.naming import typed
 from vgrad.report.run import Run
 
 ASIDE = ("config", "summary", "files", "format", "run_id", "status", "sha256")

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from vgrad.figures import plain
 from vgrad.report.answer import Sentence
 from vgrad.report.command import command
-from vgrad.report.content import Content, cells, columns, result_of
+from vgrad.report.content import RESULT, Content, cells, columns, on_diverged, result_of
 from vgrad.report.every_run import recording_cost
 from vgrad.report.folder import TEXT_MARK
-from vgrad.report.picture import THEMES, Picture
+from vgrad.report.picture import THEMES, Picture, theme_title
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~$&])")
 MOST_COMMANDS = 50  # runs that are listed with their command
@@ -26,7 +26,7 @@ def _parts(content: Content) -> Iterator[str]:
     yield f"{TEXT_MARK}\n# {escaped(content.question)}"
     yield " ".join(_sentence(part) for part in content.answer)
     if content.problems:
-        lines = [f"- {escaped(content.veil.text(problem))}" for problem in content.problems]
+        lines = [f"- {escaped(content.veil.problem(problem))}" for problem in content.problems]
         yield "**Not everything could be read.**\n\n" + "\n".join(lines)
     if content.headline:
         yield _picture(content.headline)
@@ -34,10 +34,10 @@ def _parts(content: Content) -> Iterator[str]:
         yield "## What was claimed"
         yield "\n".join(f"- **{became}**: {escaped(says)}" for became, says in content.claims)
     yield from _verdicts(content)
-    for theme, (title, intro) in THEMES.items():
+    for theme, (_, intro) in THEMES.items():
         pictures = content.themes.get(theme, [])
         if pictures:
-            yield f"## {title}"
+            yield f"## {theme_title(theme, content.arms)}"
             yield intro
             yield from map(_picture, pictures)
     yield from _runs(content)
@@ -51,9 +51,15 @@ def _verdicts(content: Content) -> Iterator[str]:
     rows = []
     for row in content.rows:
         made = cells(row, content)
-        rows.append([_code(made[k].text) if k == "fix" else escaped(made[k].text) for k in shown])
+        rows.append(
+            [
+                _code(made[key].text) if key == f"{RESULT}fix" else escaped(made[key].text)
+                for key in shown
+            ]
+        )
     heads = [(escaped(heading), numeric) for heading, numeric in shown.values()]
     yield _table(heads, rows)
+    yield on_diverged(content.rows)
     yield content.facets
 
 
@@ -81,11 +87,18 @@ def _picture(picture: Picture) -> str:
 
 
 def _sentence(part: Sentence) -> str:
-    text = re.sub(r"`[^`]*`|[^`]+", lambda m: m[0] if m[0][0] == "`" else escaped(m[0]), part.text)
+    pieces = re.findall(r"`[^`]*`|[^`]+", part.text)
+    text = "".join(one if one[0] == "`" else _within(one) for one in pieces)
     if not part.lead:
         return text
     colon = "" if part.text.startswith(("for ", "stays")) else ":"
     return f"**{escaped(part.lead)}**{colon} {text}"
+
+
+def _within(piece: str) -> str:
+    """A piece of a sentence, escaped, with the blanks at its ends."""
+    before, after = (" " if end.isspace() else "" for end in (piece[0], piece[-1]))
+    return f"{before}{escaped(piece)}{after}" if piece.strip() else before
 
 
 def _table(heads: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:

@@ -42,14 +42,17 @@ function sortable(table, changed) {
   }
 }
 
-// Every word must be met: "relu" anywhere in the row, "depth=40", "accuracy>0.9" in a column.
+// Every word must be met: "relu" anywhere in the row, "depth=40", "accuracy>0.9" in a column;
+// of a setting and a result of one name, as `loss`, the setting is meant: "result.loss<0.3".
 function meets(row, word, columns) {
   const [, key, sign, wanted] = word.match(/^([^=<>!]+?)(!=|>=|<=|=|>|<)(.+)$/) ?? [];
   if (!sign) return row.textContent.toLowerCase().includes(word.toLowerCase());
-  const name = columns.find((column) => column.toLowerCase() === key.toLowerCase()) ??
-    columns.find((column) => column.toLowerCase().startsWith(key.toLowerCase()));
-  if (name === undefined) return false;
-  const cell = row.cells[columns.indexOf(name)];
+  const low = key.toLowerCase(), names = columns.map((column) => column.toLowerCase());
+  const place = [(name) => name === low, (name) => name === RESULT + low,
+    (name) => name.startsWith(low), (name) => name.startsWith(RESULT + low)]
+    .map((meant) => names.findIndex(meant)).find((found) => found >= 0);
+  if (place === undefined) return false;
+  const cell = row.cells[place];
   const value = keyOf(cell), number = Number(wanted);
   const same = wanted.toLowerCase().split(",").includes(String(value).toLowerCase());
   if (sign === "=") return same || wanted.split(",").some((one) => Number(one) === value);

@@ -16,17 +16,18 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from vgrad.diagnose import number
-from vgrad.figures import BY_LAYER, Key, plain
+from vgrad.figures import BY_LAYER, plain
 from vgrad.figures.live import Live
 from vgrad.report import inline
-from vgrad.report.answer import typed
 from vgrad.report.behind import Behind, behind
 from vgrad.report.command import command
 from vgrad.report.compact import Profiles, in_script, of_hidden
-from vgrad.report.content import Content, cells, columns, result_of
+from vgrad.report.content import RESULT, Content, cells, columns, on_diverged, result_of
 from vgrad.report.every_run import about, every_run, recording_cost
 from vgrad.report.inline import Styles
-from vgrad.report.picture import AT_THE_END, THEMES, Picture
+from vgrad.report.legend import legend
+from vgrad.report.naming import NONE, typed
+from vgrad.report.picture import AT_THE_END, THEMES, Picture, theme_title
 from vgrad.report.run import Run, by_layer
 
 POWER = re.compile(r"\b[\d.]+e-\d+\b")
@@ -94,14 +95,16 @@ class _Builder:
             "question": plain(content.question, 400),
             "answer": [(part.lead, plain(part.text, 1000)) for part in content.answer],
             "claims": [(became, plain(says, 1000)) for became, says in content.claims],
-            "problems": [plain(content.veil.text(problem), 1000) for problem in content.problems],
+            "problems": [
+                plain(content.veil.problem(problem), 1000) for problem in content.problems
+            ],
             "headline": top and self.block(top, glance),
             "columns": columns(content) if several else {},
             "rows": [(row.arm.number, cells(row, content)) for row in content.rows],
             "toggles": _toggles(content) if several else {},
             "themes": [
-                (title, intro, [self.block(picture) for picture in content.themes[theme]])
-                for theme, (title, intro) in THEMES.items()
+                (theme_title(theme, content.arms), intro, [*map(self.block, content.themes[theme])])
+                for theme, (_, intro) in THEMES.items()
                 if content.themes.get(theme)
             ],
             "findings": _findings(content) if not several else [],
@@ -115,6 +118,8 @@ class _Builder:
             "usual": USUAL,
             "results": _result_columns(content.runs),
             "facets": content.facets,
+            "diverged": on_diverged(content.rows) if several else "",
+            "result": RESULT,
             "cost": recording_cost(content.runs),
             "steps": self._profiles.steps,
             "data": Markup(in_script(self._data())),  # escaped by in_script
@@ -143,10 +148,15 @@ class _Builder:
         # Safe as markup: ElementTree has escaped every text and attribute in it.
         starts, across = _rows([sheet.live[place] for place in chosen])
         markup = [(n in starts, Markup(inline.write(panel))) for n, panel in enumerate(panels)]
-        legend = Markup("").join(_key(key, self._styles) for key in sheet.keys)
-        table = behind(sheet.table, picture.slug)
         return Block(
-            picture.title, picture.caption, sheet.note, legend, markup, across, picture.slug, table
+            picture.title,
+            picture.caption,
+            sheet.note,
+            legend(sheet.keys, self._styles),
+            markup,
+            across,
+            picture.slug,
+            behind(sheet.table, picture.slug),
         )
 
     def _data(self) -> dict[str, Any]:
@@ -159,7 +169,7 @@ class _Builder:
                 {
                     "number": row.arm.number,
                     "label": plain(content.veil.text(row.arm.label), 100),
-                    "values": {key: typed(row.settings.get(key, "–")) for key in content.keys},
+                    "values": {key: typed(row.settings.get(key, NONE)) for key in content.keys},
                     "depth": int(row.arm.settings["depth"]),
                 }
                 for row in content.rows
@@ -216,7 +226,7 @@ def _toggles(content: Content) -> dict[str, list[str]]:
     """The settings whose values the reader may hide, and the values as typed: numbers by size."""
     found: dict[str, list[str]] = {}
     for key in content.keys:
-        values = [row.settings.get(key, "–") for row in content.rows]
+        values = [row.settings.get(key, NONE) for row in content.rows]
         if all(isinstance(value, int | float) for value in values):
             values.sort()
         names = list(dict.fromkeys(map(typed, values)))
@@ -303,16 +313,6 @@ def _result_columns(runs: Sequence[Run]) -> dict[str, str]:
     return IN_ALL | (OF_CLASSES if classes else OF_NUMBERS)
 
 
-def _key(key: Key, styles: Styles) -> Markup:
-    """One entry of a legend: a short line and its name."""
-    style = f"stroke:{key.colour};stroke-width:2.5;fill:none"
-    if isinstance(key.dash, tuple):
-        style += ";stroke-dasharray:" + " ".join(f"{2 * length:g}" for length in key.dash[1])
-    line = Markup('<svg viewBox="0 0 30 8" aria-hidden="true"><path class="{}" d="M0 4H30"/></svg>')
-    item = Markup("<li>{}{}</li>")
-    return item.format(line.format(styles.name(style)), plain(key.label, 60))
-
-
 def _own_file(name: str) -> str:
     return files("vgrad.report").joinpath(name).read_text(encoding="utf-8")
 
@@ -337,9 +337,7 @@ def _prose(text: str) -> Markup:
 
 def setting(value: object) -> str:
     """A value as it is typed on the command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else plain(value, 300)
+    return plain(typed(value), 300)
 
 
 def moving(pictures: Sequence[Picture]) -> Mapping[tuple[str, int], Live]:

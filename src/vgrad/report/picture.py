@@ -35,6 +35,13 @@ THEMES = {  # of pictures: heading, and a word on how to read them
 }
 
 
+def theme_title(theme: str, arms: Sequence[Arm]) -> str:
+    """The heading of a theme: of depth only where the arms differ in it."""
+    if theme == "depth" and len({arm.settings.get("depth") for arm in arms}) < 2:
+        return "What becomes of each setting"
+    return THEMES[theme][0]
+
+
 @dataclass(frozen=True)
 class Picture:
     """One figure of the page.

@@ -10,6 +10,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const NAN = -32768, INF = -32767, MINUS_INF = -32766, ZERO = -32765, NONE = -32764;
 const RAIL = new Map([[NAN, "NaN"], [INF, "∞"], [MINUS_INF, "−∞"], [ZERO, "0"]]);
 const NEAR = 24; // pixels from the pointer to a line that is meant
+const RESULT = "result."; // before a column's key that is none of a setting
 const ROWS = 100; // of the table of runs that are made at a time
 
 const make = (name, attributes = {}, ...children) => {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PLAIN = SIMPLE_HEAD
 MOST_ARMS = 60  # rows of the table
 MOST_NAMED = 4  # arms, or fixes, that are named of a finding
+DIVERGED = "diverged"
+CUT_SHORT = {"running": "is still running", "interrupted": "was interrupted", "failed": "failed"}
 # A column → the width of the terminal from which on there is room for it.
 COLUMNS = {"runs": 70, "verdict": 0, "decades a layer": 60, "accuracy, %": 80, "finding": 45}
 
@@ -53,8 +55,23 @@ def by_arm(frames: Frames, found: Sequence[Diagnosis], width: int) -> Renderable
         table.add_row(Text(literal(arm.label)), *(Text(cells[title]) for title in shown))
     more = len(every) - MOST_ARMS
     notes = ["± is half of the 95 % interval over the seeds."] if _has_seeds(every) else []
+    notes += _on_ends([str(status) for status in frames.runs["status"]])
     notes += [f"There are {more} arms more; --json has them."] if more > 0 else []
     return Group(table, *(Text(note, "dim") for note in notes))
+
+
+def _on_ends(statuses: Sequence[str]) -> list[str]:
+    """What is to be said of runs that did not come to their end as others did."""
+    counts = Counter(statuses)
+    notes = []
+    if counts[DIVERGED]:
+        verb = "counts" if counts[DIVERGED] == 1 else "count"
+        runs = counted(counts[DIVERGED], "run")
+        notes.append(f"{runs} diverged, and {verb} in no mean accuracy.")
+    short = [f"{counts[status]} {status}" for status in CUT_SHORT if counts[status]]
+    if short:
+        notes.append(f"{', '.join(short)}: judged by what was recorded so far.")
+    return notes
 
 
 def _has_seeds(every: Sequence[Arm]) -> bool:
@@ -141,7 +158,12 @@ def _mean(values: Sequence[float | None], *, percent: bool = False) -> str:
 
 
 def _scores(frames: Frames) -> list[float | None]:
-    """The final validation accuracy of each run; None where it has none."""
+    """The final validation accuracy of each run; None where it has none, or diverged."""
     if "final_val_accuracy" not in frames.runs:
         return [None] * len(frames.runs)
-    return [float(value) for value in frames.runs["final_val_accuracy"].astype(float)]
+    accuracies = frames.runs["final_val_accuracy"].astype(float)
+    statuses = frames.runs["status"]
+    return [
+        None if status == DIVERGED else float(accuracy)
+        for accuracy, status in zip(accuracies, statuses, strict=True)
+    ]

@@ -15,7 +15,7 @@ from rich.text import Text
 from vgrad.diagnose import number, percent
 from vgrad.diagnose.finding import UNSURE, Diagnosis, Finding, Slope
 from vgrad.terminal.lines import VERDICTS, heading, literal
-from vgrad.verbs.diagnosis_tables import PLAIN, by_arm, by_finding
+from vgrad.verbs.diagnosis_tables import CUT_SHORT, DIVERGED, PLAIN, by_arm, by_finding
 
 if TYPE_CHECKING:
     from vgrad.store import Frames
@@ -29,16 +29,23 @@ HANGING = 3  # cells
 def told(frames: Frames, found: Sequence[Diagnosis], width: int) -> RenderableType:
     """What is to be said of some runs: of one all, of many a table by arm and each rule once."""
     if len(found) == 1:
-        return one(_row(frames), found[0])
+        return one(_row(frames), found[0], reached(frames))
     return Group(by_arm(frames, found, width), *by_finding(frames, found))
 
 
-def one(row: Mapping[str, Any], diagnosis: Diagnosis) -> RenderableType:
-    """One run: its verdict, then each finding with what to do."""
+def one(row: Mapping[str, Any], diagnosis: Diagnosis, last_step: int | None) -> RenderableType:
+    """One run: its verdict, then each finding with what to do.
+
+    Args:
+        row: of `.runs`.
+        diagnosis: of it.
+        last_step: of its records; None where it has none.
+    """
     path = literal(str(row["path"]))
     parts: list[RenderableType] = [
         Text(path, "bold"),
         Text(_heading(row), "dim"),
+        *_early_end(row, last_step),
         verdict_line(diagnosis),
     ]
     told_at: dict[tuple[str, ...], int] = {}
@@ -54,6 +61,17 @@ def _heading(row: Mapping[str, Any]) -> str:
     steps = _number(row, "steps")
     known = {"depth", "width"} <= row.keys() and steps is not None and math.isfinite(steps)
     return heading(row, int(steps)) if known and steps is not None else ""
+
+
+def _early_end(row: Mapping[str, Any], last_step: int | None) -> Iterator[Text]:
+    """That a run was cut short, or runs still: a line, or none."""
+    words = CUT_SHORT.get(str(row["status"]))
+    if words is None:
+        return
+    steps = _number(row, "steps")
+    of_all = "" if steps is None or not math.isfinite(steps) else f" of {int(steps)}"
+    until = "nothing" if last_step is None else f"what it recorded up to step {last_step}{of_all}"
+    yield Text(f"It {words}: judged by {until}.", "yellow")
 
 
 def verdict_line(diagnosis: Diagnosis) -> Text:
@@ -185,8 +203,11 @@ def _outcome(frames: Frames, diagnosis: Diagnosis) -> dict[str, str]:
     row = _row(frames)
     slope, reach = diagnosis.grad_decay.value, _number(row, "reach")
     accuracy, loss = (_number(row, f"final_val_{name}") for name in ("accuracy", "loss"))
+    if row["status"] == DIVERGED:
+        accuracy = loss = None  # those of the last record before
     return {
         "run": literal(str(row["path"])),
+        "status": str(row["status"]),
         "verdict": diagnosis.verdict,
         "grad_decay, decades a layer": "–" if slope is None else signed(slope),
         "δ of layer 1 over δ of the last": "–" if reach is None else number(reach),
@@ -196,9 +217,15 @@ def _outcome(frames: Frames, diagnosis: Diagnosis) -> dict[str, str]:
     }
 
 
+def reached(frames: Frames) -> int | None:
+    """The last step that the one run recorded."""
+    return None if frames.steps.empty else int(frames.steps["step"].max())
+
+
 def _row(frames: Frames) -> dict[str, Any]:
     """The settings and the results of the one run."""
-    return {str(key): value for key, value in frames.runs.iloc[0].items()}
+    (row,) = frames.runs[:1].to_dict("records")  # with Python's own numbers
+    return {str(key): value for key, value in row.items()}
 
 
 def _number(row: Mapping[str, Any], key: str) -> float | None:

@@ -42,6 +42,7 @@ def main(words: list[str]) -> None:
         facet=args.facet,
         formats=_formats(args.format),
         tell=_teller(args.paths),
+        warn=lambda problem: print(literal(problem), file=sys.stderr),
     )
     print(literal(str(page)))
     if args.open:

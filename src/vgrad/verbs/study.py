@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vgrad.errors import ConfigError
 from vgrad.interrupt import undisturbed
 from vgrad.options import Parser
-from vgrad.verbs.printing import stdout_kept
+from vgrad.verbs.printing import console, show, stdout_kept
 
 if TYPE_CHECKING:
     from vgrad.claims import Judged
     from vgrad.study import Answer
     from vgrad.study_file import Study
 
-WIDTH = 100  # of a line of words
+WIDTH = 100  # of a line of words where nobody says how wide it is
 INDENT = 13  # the longest verdict and two spaces
 COLOURS = {"holds": "green", "fails": "red", "not decided": "yellow"}
 
@@ -118,18 +118,13 @@ def _show_claim(judged: Judged) -> None:
 
 def _print(head: str, text: str, width: int, colour: str = "") -> None:
     """A text beside its head, in lines of some width."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from vgrad.terminal import literal
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=width, no_wrap=True)
     table.add_column()
     table.add_row(Text(head, style=colour), Text(literal(text)))
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+    show(console(WIDTH), table)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from vgrad.diagnose.entries import NOTHING_TO_LEARN, SQUASHED
 from vgrad.diagnose.finding import LIKELY, SURE, UNSURE
@@ -90,7 +89,7 @@ def chance_plateau(trace: Trace, limits: Limits) -> Sign | None:
         layers=None,
         since_step=_since_above(trace, top),
         value=ended,
-        unit="validation accuracy at the end",
+        unit="validation accuracy, the mean of the last quarter of its records",
         confidence=UNSURE if falling else LIKELY if fell else SURE,
         why=(
             f"After {trace.updates} updates the network guesses as at first (chance is "
@@ -109,7 +108,9 @@ def _falls(trace: Trace) -> bool:
     losses, step = trace.steps["train_loss"][late], trace.step[late]
     if len(losses) < FEWEST or not np.isfinite(losses).all() or np.ptp(losses) == 0:
         return False
-    line = stats.linregress(step, losses)
+    from scipy.stats import linregress  # takes a second to import, and is seldom needed
+
+    line = linregress(step, losses)
     return bool(line.slope < 0 and line.pvalue < FALLING)
 
 

@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vgrad.api import diagnose, load, report, run, sweep
+    from vgrad.api import diagnose, load, report, run, sweep, theory
 
-__all__ = ["diagnose", "load", "report", "run", "sweep"]
+__all__ = ["diagnose", "load", "report", "run", "sweep", "theory"]
 
 
 class _Package(ModuleType):

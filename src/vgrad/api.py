@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vgrad.diagnose.finding import Diagnoses
     from vgrad.store import Frames
+    from vgrad.theory import Prediction
 
 
 def run(*overrides: str) -> Frames:
@@ -89,6 +90,25 @@ def diagnose(*paths: str | Path) -> Diagnoses:
     from vgrad.diagnose import diagnose
 
     return diagnose(load(*paths))
+
+
+def theory(*overrides: str) -> Prediction:
+    """What mean-field theory says of a network, as `vgrad theory` shows it; nothing is trained.
+
+    Args:
+        *overrides: `KEY=VALUE`, as on the command line.
+
+    Returns:
+        `.layers` layer by layer, `.fixed_point`, `.depth_scale`, `.critical`, `.gain`; `.frame()`
+        has the layers as a data frame.
+
+    Raises:
+        VgradError: a setting is not valid, or something that it needs is not there.
+    """
+    from vgrad import compose
+    from vgrad.theory import predict
+
+    return predict(compose.config_of(compose.Request(overrides)))
 
 
 def report(

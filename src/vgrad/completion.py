@@ -40,7 +40,7 @@ def complete(words: list[str], verbs: Mapping[str, str]) -> None:
         if typed[0] == "study" and (len(typed) == 1 or (len(typed) == 2 and line[-1] != " ")):
             print(" ".join(name for name in files() if name.startswith("".join(typed[1:]))))
             return
-        if typed[0] not in ("run", "sweep", "study"):
+        if typed[0] not in ("run", "sweep", "study", "theory"):
             return  # the shell completes the names of files
         os.environ["COMP_LINE"] = _without_verb(line)
     _ask_hydra(words)

@@ -123,6 +123,19 @@ def show(request: Request, part: str, package: str | None, *, resolve: bool) -> 
         return OmegaConf.to_yaml(node) if OmegaConf.is_config(node) else f"{node}\n"
 
 
+def config_of(request: Request) -> RunConfig:
+    """The config that a run of this request would have, checked; nothing is written.
+
+    Raises:
+        VgradError: it cannot be composed, or something in it is not valid or not there.
+    """
+    loader = prepare(request)
+    lines = [str(override.input_line) for override in read(request.overrides, sweep=False)]
+    with explaining():
+        cfg = loader.load_configuration(request.config_name, lines, RunMode.RUN)
+    return settle(cfg)
+
+
 def settle(cfg: DictConfig) -> RunConfig:
     """Check a composed config, and write the name that it works out to into it.
 

@@ -13,6 +13,7 @@ VERBS = {
     "sweep": "train one for each combination of values",
     "study": "answer a question: its runs, its page, and what became of its claims",
     "diagnose": "say what is wrong with runs, and what to change",
+    "theory": "predict a network without training it, layer by layer",
     "report": "make a page of figures about one or more runs",
     "list": "show every activation, init, loss, optimizer, data set and model",
     "ls": "show the runs in a folder",

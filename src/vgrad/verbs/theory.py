@@ -1,0 +1,152 @@
+"""`vgrad theory`: what mean-field theory says of a config, without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vgrad.interrupt import undisturbed
+from vgrad.options import Parser
+from vgrad.phrases import number
+from vgrad.verbs.printing import console, show, stdout_kept
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vgrad.theory import Prediction
+
+COLUMNS = {  # heading → field of a layer
+    "layer": "layer",
+    "in": "fan_in",
+    "out": "fan_out",
+    "σ_w²": "sigma_w2",
+    "E[z²]": "preact_ms",
+    "mean h": "act_mean",
+    "var h": "act_var",
+    "χ₁": "chi1",
+    "cosine": "correlation",
+    "δ": "delta_rms",
+    "‖∂L/∂W‖": "weight_grad_norm",
+}
+MOST_ROWS = 24  # the middle of a deeper network is left out
+NEAR = 0.005  # relative: σ_w so near the critical one counts as critical
+
+
+def main(words: list[str]) -> None:
+    """Carry out `vgrad theory [OVERRIDE …]`.
+
+    Raises:
+        VgradError: the config cannot be composed, or is not valid.
+    """
+    parser = Parser("theory")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `vgrad run`")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("-cd", "--config-dir", metavar="DIR", help="a folder of your config files")
+    parser.add_argument("-cn", "--config-name", metavar="NAME", default="config", help="one of it")
+    args = parser.parse_intermixed_args(words)
+    with undisturbed():
+        from vgrad import compose, store
+        from vgrad.theory import predict
+    request = compose.Request(args.overrides, args.config_name, args.config_dir)
+    with stdout_kept(args.json):
+        prediction = predict(compose.config_of(request))
+    if args.json:
+        print(store.dumps(prediction.document()), end="")
+        return
+    on = console(110)
+    if prediction.not_predicted is None:
+        show(on, _table(prediction))
+    for line in sentences(prediction):
+        print(line)
+
+
+def _table(prediction: Prediction) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for heading in COLUMNS:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    rows = prediction.layers
+    half = MOST_ROWS // 2
+    for place, row in enumerate(rows):
+        if len(rows) > MOST_ROWS and half <= place < len(rows) - half:
+            if place == half:
+                table.add_row("…")
+            continue
+        table.add_row(*(_cell(getattr(row, name)) for name in COLUMNS.values()))
+    return table
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else number(value, 4)
+
+
+def sentences(prediction: Prediction) -> Iterator[str]:
+    """What follows from the numbers, a line each."""
+    if prediction.not_predicted is not None:
+        yield f"not predicted: {prediction.not_predicted}"
+    yield from _on_scales(prediction)
+    yield from _on_criticality(prediction)
+    gain = prediction.gain.preserves_q1
+    if gain is not None and prediction.gain.chi1_at_q1 is not None:
+        chi1 = number(prediction.gain.chi1_at_q1, 6)
+        yield f"gain that keeps q = 1: {number(gain, 6)}, with χ₁ = {chi1}"
+
+
+def _on_scales(prediction: Prediction) -> Iterator[str]:
+    if prediction.grad_decay is not None:
+        kept = 10.0**prediction.grad_decay
+        yield (
+            f"error signal: × {number(kept, 4)} per layer on its way back "
+            f"({number(prediction.grad_decay, 3)} decades)"
+        )
+    point, scales = prediction.fixed_point, prediction.depth_scale
+    if point is not None:
+        yield (
+            f"far from the input: q* = {number(point.q, 5)}, c* = {number(point.c, 5)}, "
+            f"χ₁ = {number(point.chi1, 6)}, {_phase(point.chi1)}"
+        )
+        if math.isfinite(point.q) and abs(point.dq) > 1.0 + 1e-9:
+            yield f"this q* is not stable: a distance from it takes × {number(point.dq, 3)} a layer"
+    known = {"ξ_q": scales.q, "ξ_c": scales.c, "ξ_∇": scales.gradient}
+    if words := [f"{name} = {number(x, 4)}" for name, x in known.items() if x is not None]:
+        yield f"depth scales, in layers: {', '.join(words)}"
+    if prediction.trainable_depth is not None:
+        deep = prediction.trainable_depth
+        yield (
+            f"trainable to about depth {deep:.0f}"
+            if math.isfinite(deep)
+            else "trainable at any depth, as far as this theory goes"
+        )
+
+
+def _phase(chi1: float) -> str:
+    if abs(chi1 - 1.0) <= 1e-6:
+        return "critical"
+    return "ordered: gradients vanish" if chi1 < 1.0 else "chaotic: gradients explode"
+
+
+def _on_criticality(prediction: Prediction) -> Iterator[str]:
+    critical, own = prediction.critical, prediction.sigma_w
+    if critical.sigma_w is None:
+        yield f"no critical point: {critical.why}"
+        return
+    place = f"σ_w = {number(critical.sigma_w, 6)} at σ_b = {number(critical.sigma_b, 3)}"
+    yield f"critical point: {place}, q* = {number(critical.q or 0.0, 5)}; {critical.why}"
+    if own is None:
+        return
+    share = own / critical.sigma_w - 1.0
+    if abs(share) < NEAR:
+        yield f"this config: σ_w = {number(own, 6)}, critical"
+        return
+    side = "below" if share < 0.0 else "above"
+    bias = f" init.bias_std={number(critical.sigma_b, 5)}" if critical.sigma_b else ""
+    yield (
+        f"this config: σ_w = {number(own, 6)}, {number(abs(100 * share), 3)} % {side} it; "
+        f"init=lecun_normal init.gain={number(critical.sigma_w, 6)}{bias} would be critical"
+    )

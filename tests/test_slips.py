@@ -154,7 +154,7 @@ SLIPS = {
     "sweep depth=1,2 hydra.sweeper._target_=os.abort": "Invalid plugin 'os.abort'",
     "run -m depth=1,2,x": "depth must be a whole number, not 'x'.",
     # verbs
-    "": "What is to be done? The verbs are run, sweep, study, diagnose, report, list, ls",
+    "": "What is to be done? The verbs are run, sweep, study, diagnose, theory, report, list, ls",
     "rnu": "No verb is named 'rnu'. Did you mean 'run'?",
     "depth=3 width=4": "Did you mean `vgrad run depth=3 width=4`?",
     "--nosuch": "No verb is named '--nosuch'.",

@@ -51,7 +51,7 @@ def _without_verb(line: str) -> str:
     program, verb, *typed = line.split()
     rest = [word for word in typed if word not in OPTIONS][verb == "study" :]
     end = " " if line.endswith(" ") else ""
-    return " ".join([program, *([] if verb == "run" else ["-m"]), *rest]) + end
+    return " ".join([program, *(["-m"] if verb in ("sweep", "study") else []), *rest]) + end
 
 
 def _ask_hydra(words: list[str]) -> None:

@@ -62,6 +62,14 @@ def prepare(request: Request) -> Loader:
     return Loader(_search_path(request.config_dir))
 
 
+def _composed(request: Request) -> tuple[Loader, DictConfig]:
+    """Hydra, and the config of one run as it composed it."""
+    loader = prepare(request)
+    lines = [str(override.input_line) for override in read(request.overrides, sweep=False)]
+    with explaining():
+        return loader, loader.load_configuration(request.config_name, lines, RunMode.RUN)
+
+
 def run(request: Request, make_view: Callable[[], View]) -> Document:
     """Train one run.
 
@@ -72,10 +80,7 @@ def run(request: Request, make_view: Callable[[], View]) -> Document:
         VgradError: nothing was done, for the reason that it says.
         Interrupted: the run was asked to end before its last step.
     """
-    loader = prepare(request)
-    lines = [str(override.input_line) for override in read(request.overrides, sweep=False)]
-    with explaining():
-        cfg = loader.load_configuration(request.config_name, lines, RunMode.RUN)
+    loader, cfg = _composed(request)
     config = settle(cfg)
     with explaining():
         folder = Path(str(cfg.hydra.run.dir))
@@ -107,10 +112,8 @@ def show(request: Request, part: str, package: str | None, *, resolve: bool) -> 
     Raises:
         VgradError: it cannot be composed, or has no such key.
     """
-    loader = prepare(request)
-    lines = [str(override.input_line) for override in read(request.overrides, sweep=False)]
+    _, cfg = _composed(request)
     with explaining():
-        cfg = loader.load_configuration(request.config_name, lines, RunMode.RUN)
         refuse_environment(OmegaConf.to_container(cfg, resolve=False), "")
         if resolve:
             OmegaConf.resolve(cfg)
@@ -129,10 +132,7 @@ def config_of(request: Request) -> RunConfig:
     Raises:
         VgradError: it cannot be composed, or something in it is not valid or not there.
     """
-    loader = prepare(request)
-    lines = [str(override.input_line) for override in read(request.overrides, sweep=False)]
-    with explaining():
-        cfg = loader.load_configuration(request.config_name, lines, RunMode.RUN)
+    _, cfg = _composed(request)
     return settle(cfg)
 
 

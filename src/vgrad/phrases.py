@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -32,6 +32,17 @@ def name_of(config: Mapping[str, Any], kind: str) -> str:
 def sentence(clauses: str) -> str:
     """Clauses with a capital and a full stop."""
     return f"{clauses[0].upper()}{clauses[1:]}."
+
+
+def listed(words: Iterable[str]) -> str:
+    """Some words, one at least, as a sentence lists them: `a, b and c`."""
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value has a size: true and false have none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def counted(count: int, noun: str) -> str:

@@ -19,6 +19,7 @@ from vgrad.noise import AnnealedNoise
 from vgrad.parts import schedules
 from vgrad.parts.gradients import SETTINGS as GRADIENT_SETTINGS
 from vgrad.parts.optimizers import OPTIMIZERS
+from vgrad.phrases import is_number
 from vgrad.stack import Stack, stretches
 from vgrad.state import State, of_generators, of_parameters, to_generators, to_parameters
 
@@ -268,12 +269,8 @@ def _rate(choice: Choice) -> list[Any]:
 
 def _kind(choice: Choice) -> tuple[Any, ...]:
     """What runs must share to be updated by one call: the optimizer, its switches and words."""
-    fixed = {k: v for k, v in _without_rate(choice).items() if not _is_number(v)}
+    fixed = {k: v for k, v in _without_rate(choice).items() if not is_number(v)}
     return choice.name, *sorted(fixed.items())
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _together(settings: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:

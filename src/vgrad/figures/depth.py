@@ -21,9 +21,10 @@ from vgrad.figures.palette import GUIDE_DASH, MUTED
 from vgrad.figures.quantities import ACCURACY, LOSS, Quantity, numbers
 from vgrad.figures.scale import Kind, Numbers, Scale, number
 from vgrad.figures.series import Band, Series, banded, how_banded, table
-from vgrad.figures.settings import is_number, shown
+from vgrad.figures.settings import shown
 from vgrad.figures.split import Group, Split, lines, split
 from vgrad.figures.style import Key, Sheet, name_axes, styled
+from vgrad.phrases import is_number
 
 DECAY = Quantity(
     "grad_decay",

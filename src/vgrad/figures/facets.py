@@ -13,6 +13,7 @@ from vgrad.errors import ConfigError, did_you_mean
 from vgrad.figures.quantities import numbers
 from vgrad.figures.scale import Numbers
 from vgrad.figures.settings import typed
+from vgrad.phrases import listed
 
 RESULTS = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # the first that there is
 MOST_LEVELS = 8  # of a number; where there are more they are taken together in fifths
@@ -174,7 +175,7 @@ def _why(
     places += ["init has the line styles"] if has_init and hue != "init" and x != "init" else []
     places += [f"{facet} has panels of its own"] if facet else []
     by = f" (as asked: {', '.join(f'--{flag}' for flag in asked)})" if asked else ""
-    return f"{_told(shares)} {_listed(places)}{by}."
+    return f"{_told(shares)} {listed(places or ['nothing is split'])}{by}."
 
 
 def _told(shares: Mapping[str, float]) -> str:
@@ -188,15 +189,11 @@ def _told(shares: Mapping[str, float]) -> str:
     rest = len(ranked) - len(told)
     told += [f"{rest} more less each"] if rest else []
     few = unknown if len(unknown) <= MOST_NAMED else [f"{len(unknown)} others"]
-    but = f"; of {_listed(few)} it cannot be told from these runs" if unknown else ""
+    but = f"; of {listed(few)} it cannot be told from these runs" if unknown else ""
     return (
         f"Share of the variance of gradient decay and final result that each setting explains by "
         f"itself: {', '.join(told)}{but}. So"
     )
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "nothing is split"
 
 
 def _check(asked: Mapping[str, str | None], runs: pd.DataFrame, keys: Sequence[str]) -> None:

@@ -16,8 +16,9 @@ from vgrad.figures.palette import (
     init_dash,
     ramp,
 )
-from vgrad.figures.settings import differing, is_number, levels, said, shown
+from vgrad.figures.settings import differing, levels, said, shown
 from vgrad.figures.style import Key
+from vgrad.phrases import is_number
 
 SHAPES = ("o", "s", "^", "D", "v", "P")
 MOST_KEYS = 9  # of a setting whose values are a ramp of colours; of more, three are named

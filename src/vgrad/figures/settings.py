@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vgrad.arms import APART, Arm
+from vgrad.phrases import is_number
 from vgrad.store import order
 
 OF_TRAINING = ("optimizer", "schedule", "steps", "epochs", "eval", "probe", "clip", "noise")
@@ -50,8 +51,3 @@ def before_training(arms: Sequence[Arm]) -> list[Arm]:
     for arm in arms:
         alike.setdefault(tuple(shown(arm, key) for key in keys), arm)
     return list(alike.values())
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value has a place on an axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

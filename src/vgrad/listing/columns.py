@@ -11,7 +11,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from vgrad.diagnose import number
-from vgrad.listing.filters import is_number
+from vgrad.phrases import is_number
 from vgrad.terminal import literal
 
 GAP = 2  # between two columns

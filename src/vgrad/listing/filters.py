@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vgrad.errors import ConfigError, did_you_mean
+from vgrad.phrases import is_number
 
 Row = Mapping[str, Any]
 
@@ -117,11 +118,6 @@ def as_text(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value has a size: true and false have none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is(value: Any, text: str) -> bool:

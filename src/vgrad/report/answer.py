@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from vgrad.diagnose import number, percent
 from vgrad.interval import Interval, of_difference
-from vgrad.phrases import counted
+from vgrad.phrases import counted, listed
 from vgrad.report.arm_rows import ArmRow
-from vgrad.report.naming import Naming, listed, typed
+from vgrad.report.naming import Naming, typed
 
 MOST_NAMED = 4  # groups of arms that one sentence names
 

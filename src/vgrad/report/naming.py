@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vgrad.phrases import listed
 from vgrad.report.arm_rows import ArmRow
 
 NONE = "–"  # in the place of a setting that an arm has not
@@ -39,12 +40,6 @@ def with_key(key: str, value: Any) -> str:
 def settings_of(row: ArmRow, keys: Sequence[str]) -> Mapping[str, str]:
     """What sets an arm apart, as typed, by key; a dash where it has no such setting."""
     return {key: typed(row.settings.get(key, NONE)) for key in keys}
-
-
-def listed(words: Sequence[str]) -> str:
-    """Some words as a sentence lists them: `a, b and c`."""
-    *head, last = words
-    return f"{', '.join(head)} and {last}" if head else last
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from vgrad.phrases import listed
 from vgrad.report.answer import Sentence
 from vgrad.report.run import Run, stays_at_chance
 
@@ -50,7 +51,7 @@ def on_ends(runs: Sequence[Run]) -> list[Sentence]:
         return []
     if len(words) == 1:
         return [Sentence("", f"All {len(runs)} runs {next(iter(words.values()))}.")]
-    told = _list(f"{counts[s]} {end}" for s, end in words.items())
+    told = listed(f"{counts[s]} {end}" for s, end in words.items())
     return [Sentence("", f"Of {len(runs)} runs, {told}.")]
 
 
@@ -76,8 +77,3 @@ def _because(run: Run) -> list[str]:
 
 def _layers(depth: int) -> str:
     return "one-layer" if depth == 0 else f"{depth}-layer"
-
-
-def _list(words: Iterable[str]) -> str:
-    *head, last = words
-    return f"{', '.join(head)} and {last}" if head else last

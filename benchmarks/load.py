@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from vgrad.store import LAYER_COLUMNS, RunWriter
+from vgrad.store.foretold import THEORY_COLUMNS
 
 PROGRAM = Path(sys.executable).with_name("vgrad")
 ROUNDS = 3
@@ -44,6 +45,8 @@ def make(folder: Path, runs: int) -> None:
     layers = draw.standard_normal((LAYERS, len(LAYER_COLUMNS)))
     absent = np.zeros(layers.shape, dtype=bool)
     absent[-1, 10:13] = True
+    told = {name: draw.standard_normal(LAYERS).round(7).tolist() for name in THEORY_COLUMNS}
+    theory = {"not_predicted": None, "grad_decay": -0.1, "trainable_depth": 9.0, "layers": told}
     activations = ("sigmoid", "tanh", "relu", "selu", "elu", "gelu", "softplus", "identity")
     inits = ("matched", "he_normal")
     grid = itertools.product(range(runs), activations, inits)
@@ -57,7 +60,7 @@ def make(folder: Path, runs: int) -> None:
             "name": "sweep",
         }
         run_id = f"{number:012x}"
-        with RunWriter(folder / run_id, run_id, config, {}) as writer:
+        with RunWriter(folder / run_id, run_id, config, {"theory": theory}) as writer:
             for step in range(RECORDS):
                 writer.record(step, {"train_loss": 1.0, "lr": 0.02}, layers + step, absent)
             accuracy = float(draw.random())

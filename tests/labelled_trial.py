@@ -15,6 +15,7 @@ from hydra.types import RunMode
 import vgrad
 from labelled_case import RULES, Case
 from vgrad.combine import Combiner
+from vgrad.command import overrides
 from vgrad.compose import Request, prepare
 from vgrad.config import run_id
 from vgrad.diagnose import Diagnosis, Finding, diagnose
@@ -22,7 +23,7 @@ from vgrad.launch import Launch
 from vgrad.store import read_run
 from vgrad.terminal import SilentSweepView
 from vgrad.verbs.diagnose import best
-from vgrad.verbs.fixing import mended, overrides
+from vgrad.verbs.fixing import mended
 
 Row = Mapping[str, Any]  # of the table of runs
 

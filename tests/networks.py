@@ -15,8 +15,10 @@ from vgrad.config import Choice, RunConfig
 from vgrad.nonlinearity import Nonlinearity
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.datasets import Dataset
+from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.stack import Stack
+from vgrad.theory.scope import of_activation
 from vgrad.train import Outcome, Record, Watcher
 
 GROUPS = {
@@ -44,6 +46,12 @@ def config(**keys: Any) -> RunConfig:
             plain[key] = value
     choices = {kind: Choice(name, settings[kind]) for kind, name in names.items()}
     return RunConfig(**choices, **plain)
+
+
+def inits_for(activation: str) -> list[str]:
+    """The inits that an activation can be drawn from: of some no critical point is known."""
+    known = of_activation(activation) is None
+    return [name for name in INITS if known or name != "critical"]
 
 
 def classification(examples: int = 64, dim: int = 6, classes: int = 4) -> Dataset:

@@ -60,6 +60,7 @@ def tables(given: Pack) -> dict[str, bytes]:
         for job, written in pairs
         if written
         for name in PARQUET
+        if (job.folder / name).exists()
     }
 
 

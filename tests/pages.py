@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reporting import write_run
-from vgrad.report import build
+from reporting import build_unpainted, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -82,4 +81,4 @@ def make_sweep(folder: Path, **more: Any) -> Path:
                         steps=[0, 1, 10, 50, 100],
                         **more,
                     )
-    return build([folder])
+    return build_unpainted([folder])

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from vgrad.diagnose import summarise
 from vgrad.report import build
-from vgrad.store import LAYER_COLUMNS, RunWriter
+from vgrad.report.assemble import Wishes, content_of
+from vgrad.report.content import Content
+from vgrad.report.run import collect
+from vgrad.store import LAYER_COLUMNS, RunWriter, load
 
 STEPS = [*range(11), *range(15, 51, 5), *range(75, 601, 25)]
 HOSTILE = r"a$\frac$ <script>alert(1)</script>"
@@ -32,6 +37,7 @@ def write_run(
     layers: bool = True,
     written: Mapping[str, Any] | None = None,
     summarised: Mapping[str, Any] | None = None,
+    command: Any = None,
     **settings: Any,
 ) -> Path:
     """A run folder as the program leaves it, with made-up records of a plausible network.
@@ -47,11 +53,13 @@ def write_run(
         steps: the recorded steps.
         layers: whether the layers were recorded.
         written, summarised: what run.json says instead in its config and its summary.
+        command: the overrides that repeat it, as its run.json has them; None for none.
         **settings: more of its config.
     """
     config = config_of(folder.name, activation, init, depth) | settings
     run_id = hashlib.sha256(repr(config | {"name": ""}).encode()).hexdigest()[:12]
-    about = {"versions": {"vgrad": "0.1.0", "torch": "2.13.0"}, "device": "cpu"}
+    about: dict[str, Any] = {"versions": {"vgrad": "0.1.0", "torch": "2.13.0"}, "device": "cpu"}
+    about |= {} if command is None else {"command": command}
     writer = RunWriter(folder, run_id, config | dict(written or {}), about)
     rows, profiles = [], []
     for step in STEPS if steps is None else steps:
@@ -137,6 +145,20 @@ def step_values(step: int, final: float | None) -> dict[str, float | None]:
     }
 
 
+def content(folder: Path, **wishes: Any) -> Content:
+    """What a report says, without its pictures."""
+    frames = load(folder)
+    runs, _ = collect(frames)
+    return content_of(frames, runs, Wishes(**wishes), drawn=(), tell=lambda what: None)
+
+
+def words(folder: Path) -> str:
+    """The question and the answer of a report."""
+    made = content(folder)
+    answer = " ".join(f"{part.lead} {part.text}" for part in made.answer)
+    return f"{made.question} {answer}"
+
+
 class Outline(HTMLParser):
     """What a page is made of: its tags with their attributes, its text, its style sheet."""
 
@@ -170,6 +192,23 @@ class Outline(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-def report(*paths: Path, out: Path | None = None) -> Outline:
+def build_unpainted(*words: Any, whole: bool = False, **more: Any) -> Path:
+    """`vgrad.report.build` with empty PNGs, which take half of its time.
+
+    Args:
+        *words: what it takes.
+        whole: whether a page about one run has more than its headline, profiles, maps and curves,
+            and each of a few runs has pictures of its own.
+        **more: likewise.
+    """
+    with ExitStack() as patched:
+        patched.enter_context(patch("vgrad.figures.png", return_value=b""))
+        if not whole:
+            patched.enter_context(patch("vgrad.report.picture.BESIDE", ()))
+            patched.enter_context(patch("vgrad.report.assemble.MOST_DRAWN", 1))
+        return build(*words, **more)
+
+
+def report(*paths: Path, out: Path | None = None, whole: bool = False) -> Outline:
     """The page on some runs, read back."""
-    return Outline(build(paths, out).read_text(encoding="utf-8"))
+    return Outline(build_unpainted(paths, out, whole=whole).read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from vgrad.errors import ConfigError
 from vgrad.interval import Interval
 from vgrad.listing import Filter
 from vgrad.quantity import Quantity
+from vgrad.study_file import read
 
 ACCURACY = Quantity("final_val_accuracy")
 
@@ -257,3 +258,80 @@ def test_a_claim_and_its_numbers_can_be_said():
     (judged,) = judge([claim("between", 0.5, 0.9)], frames(*DEEP, *DEEPER))
     assert said(judged.claim) == "mean final_val_accuracy between 0.5 and 0.9"
     assert sentence_on(judged.measured[0]) == "0.72 (95 %: 0.67 to 0.77; 3 runs)"
+
+
+def three(own: float, xavier: float, he: float, **more: Any) -> list[Any]:
+    """Three seeds each of three inits whose means are these."""
+    means = {"critical": own, "xavier_normal": xavier, "he_normal": he}
+    return [
+        run(10, seed, mean + 0.001 * (seed - 1), init=name, **more)
+        for name, mean in means.items()
+        for seed in range(3)
+    ]
+
+
+def against(among: str, bound: float = 0.0) -> Claim:
+    minus = filters("init=xavier_normal,he_normal")
+    return claim("above", bound, where=filters("init=critical"), minus=minus, among=among)
+
+
+@pytest.mark.parametrize(
+    ("among", "verdict", "value", "rival"),
+    [("highest", FAILS, -0.1, "he_normal"), ("lowest", HOLDS, 0.3, "xavier_normal")],
+)
+def test_of_several_the_one_that_is_asked_for_is_compared_with(among, verdict, value, rival):
+    (judged,) = judge([against(among)], frames(*three(0.7, 0.4, 0.8)))
+    (one,) = judged.measured
+    assert judged.verdict == verdict
+    assert one.interval.value == pytest.approx(value)
+    assert rival in one.against
+    assert f"compared with {one.against}" in sentence_on(one)
+
+
+def test_without_the_word_it_is_not_said_which_is_meant():
+    (judged,) = judge([against("")], frames(*three(0.7, 0.4, 0.8)))
+    assert judged.verdict == OPEN
+    assert "it is not said which is meant" in judged.measured[0].why
+
+
+def test_an_arm_that_has_no_number_is_not_the_best():
+    runs = three(0.7, 0.4, math.nan)
+    (judged,) = judge([against("highest")], frames(*runs))
+    assert "xavier_normal" in judged.measured[0].against
+    (judged,) = judge([against("highest")], frames(*three(0.7, math.nan, math.nan)))
+    assert judged.verdict == OPEN
+    assert "has a finite number" in judged.measured[0].why
+
+
+def test_the_claim_says_which_is_meant():
+    assert "less that with init=xavier_normal,he_normal, the highest of them" in said(
+        against("highest")
+    )
+
+
+TEXT = """\
+question: Why?
+sweep: ["init=he_normal,xavier_normal,critical"]
+claims:
+  - {says: It is., of: final_val_accuracy, where: [init=critical], is: above, value: 0, MORE}
+"""
+
+
+def test_a_file_can_say_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TEXT.replace("MORE", 'minus: ["init=he_normal,xavier_normal"], among: lowest'))
+    assert read(path).claims[0].among == "lowest"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("minus: [init=he_normal], among: best", "Known: highest, lowest"),
+        ("among: highest", "there is no minus"),
+    ],
+)
+def test_a_slip_in_it_is_told(more, words, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TEXT.replace("MORE", more))
+    with pytest.raises(ConfigError, match=words):
+        read(path)

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from diagnosis_frames import SETTINGS, STUCK, fading, found, frames, joined
 from test_rules import TRIGGERS
 from vgrad import compose
+from vgrad.command import overrides
 from vgrad.compose import Request, checked, prepare
 from vgrad.config import REGISTRIES
 from vgrad.diagnose import RULES, THRESHOLDS, diagnose
@@ -35,7 +36,7 @@ from vgrad.errors import ConfigError
 from vgrad.schema import to_config
 from vgrad.store import load
 from vgrad.terminal import SilentView
-from vgrad.verbs.fixing import mended, overrides
+from vgrad.verbs.fixing import mended
 
 DOCS = Path(__file__).parents[1] / "docs" / "diagnosis.md"
 

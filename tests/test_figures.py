@@ -81,9 +81,10 @@ def labels(sheet: Sheet, panel: int) -> list[str]:
 
 def rails(sheet: Sheet, panel: int) -> dict[str, int]:
     """Marks on each rail of a panel: name → how many."""
-    lines = sheet.panels[panel].get_lines()
-    found = {str(line.get_gid()): len(line.get_xdata()) for line in lines}
-    return {name.removeprefix("rail "): n for name, n in found.items() if name.startswith("rail")}
+    axes = sheet.panels[panel]
+    marks = [line for line in axes.get_lines() if line.get_linestyle() == "None"]
+    names = dict(zip(axes.get_yticks(), labels(sheet, panel), strict=True))
+    return {names[line.get_ydata()[0]]: len(line.get_xdata()) for line in marks}
 
 
 def texts(svg: str) -> list[str]:
@@ -288,3 +289,44 @@ def test_the_users_own_matplotlib_settings_change_nothing() -> None:
 def test_a_png_is_large_enough_for_a_slide() -> None:
     image = Image.open(io.BytesIO(figures.png(figures.profiles(layer_rows()))))
     assert image.width >= 1000
+
+
+def test_the_lines_of_one_run_are_named_for_the_page_and_the_middle_one_moves() -> None:
+    sheet = figures.profiles(layer_rows())
+    for live in sheet.live:
+        assert live is not None
+        assert list(live.strands.values()) == ["step 0 (before training)", "step 300", "step 600"]
+        assert live.moving is not None
+        assert live.strands[live.moving] == "step 300"
+    gids = {line.get_gid() for line in sheet.panels[0].get_lines()}
+    assert {f"arm-{number}" for number in sheet.live[0].strands} <= gids  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("steps", [[0], [0, 7]])
+def test_where_there_is_no_middle_record_nothing_moves(steps: list[int]) -> None:
+    live = figures.profiles(layer_rows(steps=steps)).live[0]
+    assert live is not None
+    assert (live.moves, live.moving, len(live.strands)) == (False, None, len(steps))
+
+
+def test_a_record_that_is_not_drawn_has_its_place_on_the_axis() -> None:
+    layers = layer_rows(depth=3, steps=[0, 10, 20, 30, 40])
+    layers.loc[layers["step"] == 10, "delta_rms"] *= 1e-9
+    layers.loc[(layers["step"] == 30) & (layers["layer"] == 1), "delta_rms"] = np.nan
+    live = figures.profiles(layers).live[0]
+    assert live is not None
+    assert live.scale.low < -11
+    assert "NaN" in live.scale.rails
+
+
+def test_a_heat_map_holds_its_cells_for_the_page() -> None:
+    layers = layer_rows(depth=2, steps=[0, 5, 9])
+    layers.loc[(layers["step"] == 5) & (layers["layer"] == 1), "delta_rms"] = np.inf
+    layers = layers[(layers["step"] != 9) | (layers["layer"] != 2)]
+    sheet = figures.heatmaps(layers)
+    cells = sheet.cells[0]
+    assert (cells.column, cells.steps, cells.has_output) == ("delta_rms", (0, 5, 9), True)
+    assert cells.values.shape == (3, 3)
+    assert cells.values[0, 1] == np.inf
+    assert not cells.present[1, 2]
+    assert [sheet.cells[place].has_output for place in range(4)] == [True, True, False, False]

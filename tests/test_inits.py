@@ -20,7 +20,7 @@ from vgrad.parts.inits import INITS
 from vgrad.stack import Stack
 
 FAN_IN, FAN_OUT = 400, 300
-DRAWN = [name for name in INITS if name != "matched"]
+DRAWN = [name for name in INITS if not INITS[name].resolved]
 every_init = pytest.mark.parametrize("name", DRAWN)
 every_gain = pytest.mark.parametrize("gain", [0.5, 1.0, 5 / 3])
 
@@ -347,9 +347,10 @@ def test_the_shorter_side_of_an_orthogonal_weight_is_orthogonal_up_to_the_gain(s
     assert_near(torch.linalg.svdvals(weight), torch.full((min(shape),), gain).double(), 1e-6)
 
 
-def test_matched_is_never_drawn_itself():
+@pytest.mark.parametrize("name", [name for name in INITS if INITS[name].resolved])
+def test_what_stands_for_another_init_is_never_drawn_itself(name):
     with pytest.raises(AssertionError, match="resolved before"):
-        draw("matched")
+        draw(name)
 
 
 def built(**keys):

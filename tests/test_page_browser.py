@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pages import Visit, browser, make_sweep, visit
-from reporting import write_run
-from vgrad.report import build
+from reporting import build_unpainted, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -231,7 +230,7 @@ def test_without_script_the_figures_and_verdicts_are_all_there(
 
 
 def test_the_page_of_one_run_complains_of_nothing(chromium: Browser, tmp_path: Path) -> None:
-    with visit(chromium, build([write_run(tmp_path / "run")])) as seen:
+    with visit(chromium, build_unpainted([write_run(tmp_path / "run")])) as seen:
         assert seen.complaints == []
         assert seen.page.locator("svg").first.is_visible()
 
@@ -260,7 +259,7 @@ def test_500_naughty_strings_as_names_raise_nothing(
         write_run(
             tmp_path / f"{place}", activation=label, depth=1, name=name, steps=[0, 1], seed=place
         )
-    with visit(chromium, build([tmp_path])) as seen:
+    with visit(chromium, build_unpainted([tmp_path])) as seen:
         assert seen.complaints == []
         assert len(seen.requests) == 1
         seen.page.locator("#every-run > summary").click()

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vgrad import catalogue, reference
+from vgrad import reference
 from vgrad.config import REGISTRIES
+from vgrad.phrases import typed
 from vgrad.registry import Registry, Setting
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -46,7 +47,7 @@ def test_a_page_has_every_entry_with_its_settings_and_source(kind):
     for section, entry in zip(sections, REGISTRIES[kind].values(), strict=True):
         assert f"- Source: {reference._prose(entry.source)}" in section
         for name, default in entry.settings.items():
-            row = f"| `{name}` | `{catalogue.typed(default)}` | "
+            row = f"| `{name}` | `{typed(default)}` | "
             assert row in section or row in before
 
 
@@ -104,7 +105,7 @@ Every shape has these settings:
 
 | setting | default | may be | means |
 | --- | --- | --- | --- |
-| `scale` | `1.0` | a number ≥ 0 and ≤ 2.5 | its \|size\| |
+| `scale` | `1` | a number ≥ 0 and ≤ 2.5 | its \|size\| |
 
 ## square
 
@@ -114,7 +115,7 @@ More about it.
 
 | setting | default | may be |
 | --- | --- | --- |
-| `side` | `2.0` | a number > 0, `auto` |
+| `side` | `2` | a number > 0, `auto` |
 | `unit` | `metre` | `metre`, `inch` |
 | `filled` | `true` | true or false |
 | `corners` | `null` | a whole number ≥ 3 and ≤ 1,000, `null` |

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
-from reporting import HOSTILE, Outline, report, write_run
+from reporting import HOSTILE, Outline, build_unpainted, report, words, write_run
+from vgrad.command import command, overrides
 from vgrad.diagnose import number
 from vgrad.errors import StoreError
 from vgrad.figures.palette import (
@@ -34,25 +35,27 @@ from vgrad.figures.palette import (
     TRAIN,
     VALIDATION,
 )
-from vgrad.report import build
-from vgrad.report.command import command
 from vgrad.store import load
+
+STEPS = [0, 1, 10, 50, 100, 300, 600]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs: one that vanishes, one that learns, one that diverged, one killed."""
     folder = tmp_path_factory.mktemp("runs")
-    write_run(folder / "sigmoid")
-    write_run(folder / "selu", activation="selu", init="lecun_normal", decay=-0.01, final=0.953)
-    write_run(folder / "relu", activation="relu", decay=0.4, fails_at=4, status="diverged")
+    write_run(folder / "sigmoid", steps=STEPS)
+    well: dict[str, Any] = {"decay": -0.01, "final": 0.953, "steps": STEPS}
+    write_run(folder / "selu", activation="selu", init="lecun_normal", **well)
+    ill: dict[str, Any] = {"decay": 0.4, "fails_at": 4, "status": "diverged"}
+    write_run(folder / "relu", activation="relu", steps=[0, 1, 4], **ill)
     write_run(folder / "killed", activation="tanh", decay=-0.02, status="killed", steps=[0, 1, 2])
     return folder
 
 
 @pytest.fixture(scope="module")
 def page(runs: Path) -> Outline:
-    return report(runs)
+    return report(runs, whole=True)
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +159,22 @@ def test_the_page_says_why_a_deep_sigmoid_network_stays_at_chance(alone: Outline
 
 
 def test_the_page_has_the_runs_numbers_and_verdicts(page: Outline) -> None:
-    for words in ("sigmoid", "vanishing", "94.7 %", "healthy", "diverged", "× 0.24", "interrupted"):
-        assert words in page.text, words
+    for part in ("sigmoid", "vanishing", "94.7 %", "healthy", "diverged", "× 0.24", "interrupted"):
+        assert part in page.text, part
     assert "Of 4 runs, 2 completed, 1 diverged and 1 was interrupted." in page.text
     assert "The gradient vanishes for sigmoid" in page.text
+
+
+def test_the_page_of_one_run_shows_where_its_gradient_is_lost_and_its_state(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path / "run", depth=2, steps=[0, 1, 50])
+    text = report(run, whole=True).text
+    for heading in ("Layer by layer", "Where the gradient is lost", "Inside the layers"):
+        assert heading in text
+    assert "figures/lost.svg" in text
+    assert "figures/updates.svg" in text
+    assert "figures/before-training.svg" not in text
 
 
 def test_the_page_of_one_run_has_its_layers_numbers_config_and_versions(
@@ -168,14 +183,14 @@ def test_the_page_of_one_run_has_its_layers_numbers_config_and_versions(
     layers = load(runs / "sigmoid").layers
     delta = layers.loc[(layers["step"] == 0) & (layers["layer"] == 1), "delta_rms"].item()
     assert number(delta, 3) in alone.text
-    for words in ("optimizer.lr", "0.01", "run_id", "2.13.0", "vgrad run activation=sigmoid"):
-        assert words in alone.text, words
+    for part in ("optimizer.lr", "0.01", "run_id", "2.13.0", "vgrad run activation=sigmoid"):
+        assert part in alone.text, part
 
 
-def test_a_run_that_was_killed_is_shown_as_interrupted(runs: Path, tmp_path: Path) -> None:
-    outline = report(runs / "killed", out=tmp_path / "out")
-    assert "interrupted" in outline.text
-    assert "after 2 steps" in outline.text
+def test_a_run_that_was_killed_is_shown_as_interrupted(runs: Path) -> None:
+    told = words(runs / "killed")
+    assert "interrupted" in told
+    assert "after 2 steps" in told
 
 
 def test_a_run_killed_before_its_first_record_is_shown(tmp_path: Path) -> None:
@@ -186,41 +201,43 @@ def test_a_run_killed_before_its_first_record_is_shown(tmp_path: Path) -> None:
 
 def test_a_run_that_was_interrupted_at_chance_is_not_said_to_stay_there(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", status="interrupted", steps=[0, 50, 60])
-    outline = report(run)
-    assert "accuracy was 10 % when last evaluated, at step 50 (chance is 10 %)." in outline.text
-    assert "stays at chance" not in outline.text
-    assert "not learn" not in outline.text
+    told = words(run)
+    assert "accuracy was 10 % when last evaluated, at step 50 (chance is 10 %)." in told
+    assert "stays at chance" not in told
+    assert "not learn" not in told
     write_run(tmp_path / "other", activation="selu", status="interrupted", steps=[0, 50, 60])
-    assert "at chance" not in report(tmp_path).text
+    assert "at chance" not in words(tmp_path)
 
 
 def test_the_page_says_what_the_matched_init_stood_for(tmp_path: Path) -> None:
     told = {"resolved_init": "lecun_normal"}
-    outline = report(write_run(tmp_path / "run", init="matched", summarised=told))
-    assert "init=matched stands for lecun_normal here." in outline.text
+    run = write_run(tmp_path / "run", init="matched", steps=[0, 1], summarised=told)
+    assert "init=matched stands for lecun_normal here." in words(run)
 
 
 def test_a_run_without_records_of_its_layers_shows_its_curves(tmp_path: Path) -> None:
-    outline = report(write_run(tmp_path / "run", final=0.9, layers=False))
+    outline = report(write_run(tmp_path / "run", final=0.9, layers=False, steps=[0, 50]))
     assert "layers were not recorded" in outline.text
     assert "Layer by layer" not in outline.text
     assert "What was learnt" in outline.text
 
 
 def test_a_regression_is_shown_with_its_losses(tmp_path: Path) -> None:
-    outline = report(write_run(tmp_path / "run", data={"name": "sine"}, final=None))
+    outline = report(write_run(tmp_path / "run", data={"name": "sine"}, final=None, steps=[0, 50]))
     assert "validation loss" in outline.text
     assert "accuracy" not in outline.text
 
 
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_network_of_hardly_any_layers_is_shown(depth: int, tmp_path: Path) -> None:
-    assert "svg" in {tag for tag, _ in report(write_run(tmp_path / "run", depth=depth)).tags}
+    assert "svg" in {
+        tag for tag, _ in report(write_run(tmp_path / "run", depth=depth, steps=[0, 1])).tags
+    }
 
 
 def test_a_damaged_run_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
-    write_run(tmp_path / "good")
-    broken = write_run(tmp_path / "broken", activation="relu") / "layers.parquet"
+    write_run(tmp_path / "good", depth=2, steps=[0, 1])
+    broken = write_run(tmp_path / "broken", activation="relu", steps=[0, 1]) / "layers.parquet"
     broken.write_bytes(broken.read_bytes()[:1000])
     outline = report(tmp_path)
     assert "Not everything could be read" in outline.text
@@ -228,50 +245,57 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(tmp_path: Path) -> None
     assert "sigmoid network" in outline.text
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"depth": "twenty"},
-        {"depth": 10**12},
-        {"depth": -1},
-        {"depth": None},
-        {"activation": None},
-        {"dtype": {"name": "float32"}},
-        {"optimizer": [1, 2, 3]},
-    ],
+SENSELESS = (
+    {"depth": "twenty"},
+    {"depth": 10**12},
+    {"depth": -1},
+    {"depth": None},
+    {"activation": None},
+    {"dtype": {"name": "float32"}},
+    {"optimizer": [1, 2, 3]},
 )
-def test_a_run_whose_config_makes_no_sense_stops_no_other(
-    change: dict[str, Any], tmp_path: Path
-) -> None:
-    write_run(tmp_path / "good")
-    write_run(tmp_path / "odd", written=change)
-    assert "sigmoid" in report(tmp_path).text
+NO_NUMBERS = ("reach", "verdict", "chance", "final_val_accuracy", "resolved_init")
 
 
-@pytest.mark.parametrize(
-    "field", ["reach", "verdict", "chance", "final_val_accuracy", "resolved_init"]
-)
-def test_a_summary_of_another_kind_is_refused_by_name(field: str, tmp_path: Path) -> None:
-    write_run(tmp_path / "good")
-    write_run(tmp_path / "odd", activation="relu", summarised={field: ["<b>"]})
-    outline = report(tmp_path)
-    assert "Not everything could be read" in outline.text
-    assert "b" not in {tag for tag, _ in outline.tags}
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Outline:
+    """The page on a good run among others whose config or summary makes no sense."""
+    folder = tmp_path_factory.mktemp("mixed")
+    few: dict[str, Any] = {"depth": 2, "steps": [0, 1]}
+    write_run(folder / "good", activation="selu", **few)
+    for seed, change in enumerate(SENSELESS, 1):
+        write_run(folder / f"odd-{seed}", seed=seed, written=change, **few)
+    for field in NO_NUMBERS:
+        write_run(folder / field, activation=field, summarised={field: ["<b>"]}, **few)
+    return report(folder)
+
+
+def test_runs_whose_config_makes_no_sense_stop_no_other(mixed: Outline) -> None:
+    assert "selu" in mixed.text
+    for place, change in enumerate(SENSELESS, 1):
+        refused = f"odd-{place}/run.json is left out, as it makes no sense"
+        assert (refused in mixed.text) is ("depth" in change), change
+
+
+@pytest.mark.parametrize("field", NO_NUMBERS)
+def test_a_summary_of_another_kind_is_refused_by_name(field: str, mixed: Outline) -> None:
+    assert f"{field}/run.json is left out, as it makes no sense" in mixed.text
+    assert "b" not in {tag for tag, _ in mixed.tags}
 
 
 def test_only_senseless_runs_are_refused_with_a_message(tmp_path: Path) -> None:
     write_run(tmp_path / "odd", written={"depth": "twenty"})
     with pytest.raises(StoreError, match="makes no sense"):
-        build([tmp_path])
+        build_unpainted([tmp_path])
     assert not (tmp_path / "report").exists()
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_a_hostile_name_comes_out_as_it_is(many: bool, tmp_path: Path) -> None:
-    write_run(tmp_path / "a", name=HOSTILE)
+    write_run(tmp_path / "a", name=HOSTILE, depth=2, steps=[0, 1])
     if many:
-        write_run(tmp_path / "b", name="\x1b[31m\u202e", init="he_normal")
-    outline = report(tmp_path)
+        write_run(tmp_path / "b", name="\x1b[31m\u202e", init="he_normal", depth=2, steps=[0, 1])
+    outline = report(tmp_path, whole=many)
     assert HOSTILE in outline.text
     assert [tag for tag, _ in outline.tags].count("script") == 2
     assert not set("\x1b\u202e") & set(outline.text)
@@ -310,7 +334,9 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size
     )
 )
 def test_the_command_gives_each_setting_back(settings: dict[str, Any]) -> None:
-    program, verb, *typed = shlex.split(command({**settings, "name": "x", "epochs": None}))
+    program, verb, *typed = shlex.split(
+        command(overrides({**settings, "name": "x", "epochs": None}))
+    )
     assert (program, verb) == ("vgrad", "run")
     parsed = OverridesParser.create().parse_overrides(typed)
     values = {override.key_or_group: override.value() for override in parsed}

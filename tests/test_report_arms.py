@@ -12,16 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reporting import Outline, write_run
+from reporting import Outline, build_unpainted, words, write_run
 from vgrad.errors import ConfigError
-from vgrad.report import build
 from vgrad.report.arm_table import latex
-from vgrad.report.assemble import Wishes, content_of
 from vgrad.report.compact import in_script
 from vgrad.report.inline import short
 from vgrad.report.markdown import escaped
-from vgrad.report.run import collect
-from vgrad.store import load, read_runs
 
 STEPS = [0, 1, 50, 100]
 ACCURACIES = {"sigmoid": 0.1, "selu": 0.9, "relu": 0.5}
@@ -51,7 +47,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its report in every format."""
     out = tmp_path_factory.mktemp("out")
-    build([sweep], out, formats=["html", "md", "latex", "csv"])
+    build_unpainted([sweep], out, formats=["html", "md", "latex", "csv"])
     return out
 
 
@@ -86,7 +82,7 @@ def test_a_difference_that_the_seeds_do_not_support_is_not_claimed(tmp_path: Pat
                 final=final,
                 steps=[0, 600],
             )
-    text = answer_of(tmp_path)
+    text = words(tmp_path)
     assert "Their seeds do not tell which of these is best." in text
     assert "is best" not in text.replace("of these is best", "")
 
@@ -95,15 +91,7 @@ def test_with_one_seed_a_setting_no_difference_is_judged(tmp_path: Path) -> None
     for activation, final in {"selu": 0.9, "tanh": 0.6}.items():
         path = tmp_path / activation
         write_run(path, activation=activation, depth=3, decay=0.0, final=final, steps=[0, 600])
-    assert "differences between these are not judged" in answer_of(tmp_path)
-
-
-def answer_of(folder: Path) -> str:
-    """The words at the top of a report, without its pictures."""
-    frames = load(folder)
-    runs, _ = collect(frames, read_runs(folder)[0])
-    content = content_of(frames, runs, Wishes(), drawn=(), tell=lambda what: None)
-    return " ".join(f"{part.lead} {part.text}" for part in content.answer)
+    assert "differences between these are not judged" in words(tmp_path)
 
 
 def test_an_arm_has_one_row_with_its_mean_and_interval(page: Outline) -> None:
@@ -158,27 +146,30 @@ def test_the_csv_table_has_the_intervals(written: Path) -> None:
 
 
 def test_a_report_without_pictures_draws_none(sweep: Path, tmp_path: Path) -> None:
-    table = build([sweep], tmp_path / "out", formats=["csv"])
+    table = build_unpainted([sweep], tmp_path / "out", formats=["csv"])
     assert table == tmp_path / "out" / "tables" / "arms.csv"
     assert not (tmp_path / "out" / "figures").exists()
-    assert build([sweep], tmp_path / "out", formats=["latex"]).name == "arms.tex"
+    assert build_unpainted([sweep], tmp_path / "out", formats=["latex"]).name == "arms.tex"
 
 
 def test_a_format_that_is_not_known_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'htm'.*'html'.*csv, html, latex, md"):
-        build([tmp_path], formats=["htm"])
+        build_unpainted([tmp_path], formats=["htm"])
 
 
 def test_a_facet_that_does_not_differ_is_refused(sweep: Path) -> None:
     with pytest.raises(ConfigError, match="--facet"):
-        build([sweep], facet="width", formats=["csv"])
+        build_unpainted([sweep], facet="width", formats=["csv"])
 
 
 def test_a_question_stands_at_the_top_and_what_was_claimed_below(
-    sweep: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    for seed in range(2):
+        write_run(tmp_path / f"{seed}", seed=seed, depth=1, steps=[0], layers=False)
     claims = [("holds", "So & so <i>."), ("not decided", "And so.")]
-    build([sweep], tmp_path, question="Why <b>?", claims=claims, formats=["md", "html"])
+    said = {"question": "Why <b>?", "claims": claims}
+    build_unpainted([tmp_path], tmp_path, formats=["md", "html"], **said)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert r"# Why \<b\>?" in text
     assert r"- **holds**: So \& so \<i\>." in text
@@ -195,13 +186,13 @@ def test_an_anonymous_report_names_no_person_machine_or_folder(tmp_path: Path) -
         write_run(
             folder / f"{seed}",
             seed=seed,
-            depth=3,
-            steps=[0, 50],
+            depth=2,
+            steps=[0, 1],
             name="hiddenname",
             data={"name": "idx", "root": f"/home/{user}/data of {host}"},
         )
     out = tmp_path / "out"
-    build([folder], out, anonymous=True, formats=["html", "md", "latex", "csv"])
+    build_unpainted([folder], out, anonymous=True, formats=["html", "md", "latex", "csv"])
     for path in out.rglob("*.*"):
         text = path.read_bytes().decode("utf-8", "ignore")
         for word in ("secretplace", "hiddenname", str(tmp_path), f"/home/{user}", f"of {host}"):
@@ -210,7 +201,7 @@ def test_an_anonymous_report_names_no_person_machine_or_folder(tmp_path: Path) -
 
 def test_a_report_tells_what_it_does(sweep: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    build([sweep], tmp_path, formats=["csv"], tell=told.append)
+    build_unpainted([sweep], tmp_path, formats=["csv"], tell=told.append)
     assert told == ["reading the runs", "judging the runs", "writing"]
 
 

@@ -6,19 +6,22 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reporting import write_run
+from reporting import build_unpainted, write_run
 from vgrad.errors import StoreError, WriteError
 from vgrad.report import build
 from vgrad.report.tables import write_tables
 
+FEW: dict[str, Any] = {"depth": 2, "steps": [0, 1]}
+
 
 def test_the_same_runs_give_the_same_report(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "selu", activation="selu", init="lecun_normal", decay=-0.01)
+    run = write_run(tmp_path / "selu", activation="selu", init="lecun_normal", **FEW)
     for out in ("a", "b"):
         build([run], tmp_path / out)
     files = [p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()]
@@ -45,11 +48,11 @@ def test_tables_keep_nan_and_infinity_and_disarm_formulas(tmp_path: Path) -> Non
 
 
 def test_a_report_replaces_the_one_before_and_nothing_else(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", final=0.9)
-    folder = build([run]).parent
+    run = write_run(tmp_path / "run", **FEW)
+    folder = build_unpainted([run]).parent
     (folder / "notes.txt").write_text("mine")
     (folder / "figures" / "old.svg").write_text("of an earlier report")
-    assert build([run]).parent == folder
+    assert build_unpainted([run]).parent == folder
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / "figures" / "old.svg").exists()
     assert [path.name for path in run.iterdir() if path.name.startswith(".report")] == []
@@ -57,7 +60,7 @@ def test_a_report_replaces_the_one_before_and_nothing_else(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["index.html", "figures", "tables"])
 def test_what_no_report_left_is_not_written_over(name: str, tmp_path: Path) -> None:
-    run, out = write_run(tmp_path / "run"), tmp_path / "mine"
+    run, out = write_run(tmp_path / "run", **FEW), tmp_path / "mine"
     out.mkdir()
     (out / name).mkdir()
     with pytest.raises(StoreError, match="no report of vgrad"):
@@ -68,15 +71,15 @@ def test_what_no_report_left_is_not_written_over(name: str, tmp_path: Path) -> N
 def test_a_report_that_fails_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = write_run(tmp_path / "run")
-    before = build([run]).read_bytes()
+    run = write_run(tmp_path / "run", **FEW)
+    before = build_unpainted([run]).read_bytes()
 
     def full(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(sys.modules["vgrad.report.formats"], "write_tables", full)
     with pytest.raises(WriteError, match="No space left"):
-        build([run])
+        build_unpainted([run])
     assert (run / "report" / "index.html").read_bytes() == before
     assert not list(run.glob(".report*"))
 
@@ -85,7 +88,7 @@ def test_a_report_that_fails_leaves_the_one_before(
 def test_a_folder_that_cannot_be_written_is_refused_in_one_message(
     out: str, tmp_path: Path
 ) -> None:
-    run = write_run(tmp_path / "run")
+    run = write_run(tmp_path / "run", **FEW)
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match=r"cannot be written to .*--out DIR"):
         build([run], tmp_path / out)
@@ -99,9 +102,9 @@ def test_a_folder_without_runs_is_refused_and_nothing_is_made(tmp_path: Path) ->
 
 
 def test_a_report_can_go_to_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
+    run = write_run(tmp_path / "run", **FEW)
     out = tmp_path / "my réport #1" / "$x"
-    assert build([run], out) == out / "index.html"
+    assert build_unpainted([run], out) == out / "index.html"
     assert (out / "figures").is_dir()
     assert not (run / "report").exists()
 
@@ -114,7 +117,7 @@ def test_a_report_on_120_runs_is_at_most_2_megabytes(tmp_path: Path) -> None:
 
 
 def test_a_report_needs_neither_torch_nor_pyplot(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
+    run = write_run(tmp_path / "run", **FEW)
     code = (
         "import sys; from vgrad.report import build; build([sys.argv[1]]); "
         "print(sorted({'torch', 'matplotlib.pyplot', 'hydra'} & set(sys.modules)))"

@@ -11,35 +11,21 @@ from typing import Any
 
 import pytest
 
-from reporting import write_run
+from reporting import build_unpainted, content, words, write_run
+from vgrad.command import command, overrides
 from vgrad.figures import Key
-from vgrad.report import build
+from vgrad.phrases import typed
 from vgrad.report.answer import Sentence
 from vgrad.report.arm_table import as_csv, as_latex
-from vgrad.report.assemble import Wishes, content_of
 from vgrad.report.claimed import claimed
-from vgrad.report.command import command
-from vgrad.report.content import Content, cells, columns, on_diverged
+from vgrad.report.content import cells, columns, on_diverged
 from vgrad.report.inline import Styles
 from vgrad.report.legend import legend, outline
 from vgrad.report.markdown import _sentence, as_markdown
-from vgrad.report.naming import in_words, typed
+from vgrad.report.naming import in_words
 from vgrad.report.picture import theme_title
-from vgrad.report.run import collect
-from vgrad.store import load, read_runs
 
 STEPS = [0, 600]
-
-
-def content(folder: Path, **wishes: Any) -> Content:
-    """A report without its pictures."""
-    frames = load(folder)
-    runs, _ = collect(frames, read_runs(folder)[0])
-    return content_of(frames, runs, Wishes(**wishes), drawn=(), tell=lambda what: None)
-
-
-def words(folder: Path) -> str:
-    return " ".join(f"{part.lead} {part.text}" for part in content(folder).answer)
 
 
 def write_arms(folder: Path, arms: dict[str, Sequence[float]], **more: Any) -> Path:
@@ -84,7 +70,8 @@ def test_settings_stand_as_they_are_typed(losses: Path) -> None:
     made = content(losses)
     assert {cells(row, made)["optimizer.lr"].text for row in made.rows} == {"0.1", "50"}
     settings = {"optimizer.lr": 50.0, "probe.every": 0.0, "steps": 60, "model.bias": True}
-    assert command(settings) == ("vgrad run optimizer.lr=50 probe.every=0 steps=60 model.bias=true")
+    shown = "vgrad run optimizer.lr=50 probe.every=0 steps=60 model.bias=true"
+    assert command(overrides(settings)) == shown
     exact = 0.12345678901234567
     assert float(typed(exact)) == exact
     assert in_words(exact) == "0.123457"
@@ -95,7 +82,21 @@ def test_what_the_seeds_do_not_decide_is_not_denied(tmp_path: Path) -> None:
     write_arms(tmp_path, {"selu": (0.9, 0.9), "relu": (0.3, 0.8), "tanh": (0.12, 0.13)})
     found = {row.arm.settings["activation"]: row.trains for row in content(tmp_path).rows}
     assert found == {"selu": True, "relu": None, "tanh": False}
-    assert "1 of 3 settings train, and 1 is not decided by these seeds" in words(tmp_path)
+    told = words(tmp_path)
+    assert "1 of 3 settings train, and 1 is not decided by these seeds" in told
+    assert "Not decided: relu (" in told
+
+
+def test_the_one_that_is_as_good_as_the_best_is_named(tmp_path: Path) -> None:
+    write_arms(tmp_path, {"selu": (0.9, 0.9), "relu": (0.89, 0.9), "tanh": (0.7, 0.7)})
+    assert "by these seeds relu is not told from it" in words(tmp_path)
+
+
+def test_a_range_of_paces_has_both_its_ends(tmp_path: Path) -> None:
+    for init, decay in (("he_normal", -0.5), ("xavier_normal", -0.6)):
+        write_arms(tmp_path / init, {"sigmoid": (0.1, 0.1)}, depth=20, decay=decay, init=init)
+        write_arms(tmp_path / init, {"selu": (0.9, 0.9)}, depth=20, init=init)
+    assert "−0.5 to −0.6 decades a layer, δ × 0.32 to 0.25" in words(tmp_path)
 
 
 def test_where_none_surely_trains_the_answer_says_how_many_are_open(tmp_path: Path) -> None:
@@ -190,20 +191,27 @@ def test_a_study_says_what_its_page_answers(tmp_path: Path) -> None:
     assert claimed([tmp_path, tmp_path]).question is None
 
 
+def page(folder: Path, **more: Any) -> str:
+    """The report as Markdown."""
+    return build_unpainted([folder], formats=["md"], **more).read_text(encoding="utf-8")
+
+
 def test_the_page_of_a_studys_folder_keeps_its_question(tmp_path: Path) -> None:
     for seed in range(2):
         write_run(tmp_path / f"{seed}", depth=1, seed=seed, steps=[0], layers=False)
     told = {"question": "What of it?", "claims": [["fails", "So."]]}
     (tmp_path / "study.json").write_text(json.dumps(told))
-    text = build([tmp_path], formats=["md"]).read_text(encoding="utf-8")
+    text = page(tmp_path)
     assert "# What of it?" in text
     assert "- **fails**: So." in text
-    text = build([tmp_path], formats=["md"], question="Else?").read_text(encoding="utf-8")
+    text = page(tmp_path, question="Else?")
     assert "# Else?" in text
     assert "What was claimed" not in text
     (tmp_path / "study.json").write_text("{")
     warned: list[str] = []
-    text = build([tmp_path], formats=["md"], warn=warned.append).read_text(encoding="utf-8")
+    text = build_unpainted([tmp_path], formats=["md"], warn=warned.append).read_text(
+        encoding="utf-8"
+    )
     assert "The question and the claims of the study are left out" in text
     assert len(warned) == 1
 

@@ -16,12 +16,20 @@ from vgrad.arms import setting_columns
 from vgrad.errors import ConfigError, UnknownNameError
 from vgrad.interrupt import Interrupted, heard
 from vgrad.report import build
-from vgrad.store import load
+from vgrad.store import Frames, load
 from vgrad.study import grids_of
 from vgrad.study_file import Study, files, find, read
 from vgrad.verbs.study import main
 
-SHIPPED = ("batch_size", "depth", "learning_rate", "losses", "remedies")
+SHIPPED = (
+    "batch_size",
+    "critical",
+    "depth",
+    "learning_rate",
+    "losses",
+    "remedies",
+    "trainability",
+)
 TINY = """\
 question: Does a deeper network lose more?
 sweep: [activation=sigmoid, init=xavier_normal, "depth=2,4", "seed=0,1", width=8, steps=2,
@@ -42,7 +50,9 @@ CHOICES = ("activation", "init", "loss", "optimizer", "depth", "batch_size")
 SINGLE_CORE = "hydra.launcher.workers=1"
 
 
-def no_page(folders: list[Path], *, question: str, claims: list[tuple[str, str]]) -> Path:
+def no_page(
+    folders: list[Path], *, question: str, claims: list[tuple[str, str]], frames: Frames
+) -> Path:
     """In the place of `report.build`, which takes most of a small study's time."""
     page = folders[0] / "report" / "index.html"
     page.parent.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from vgrad.parts.inits import INITS
 from vgrad.theory.weights import RULES, scale_of
 
 SIZES = [(300, 200), (100, 400)]
-DRAWN = [name for name in INITS if name != "matched"]
+DRAWN = [name for name in INITS if not INITS[name].resolved]
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -56,6 +56,9 @@ NETWORKS = {
     "rms norm": ["activation=swish", "model.norm=rms", "init.bias=0.3"],
     "shortcuts": ["activation=tanh", "model.residual=scaled", "model.residual_every=2"],
     "dropout": ["activation=selu", "model.dropout=0.3"],
+    "alpha dropout": ["activation=selu", "model.alpha_dropout=0.2", "init.bias_std=0.2"],
+    "crelu": ["activation=crelu", "init.bias=0.2"],
+    "rrelu": ["activation=rrelu", "activation.upper=0.9"],
 }
 
 

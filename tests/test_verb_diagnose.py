@@ -103,9 +103,10 @@ def test_the_json_document_is_that_of_the_contract(told):
     document = json.loads(told("runs", "--json"))
     assert set(document) == {"runs"}
     one, two = document["runs"]
-    assert set(one) == {"run_id", "verdict", "grad_decay", "findings"}
+    assert set(one) == {"run_id", "status", "verdict", "grad_decay", "findings"}
     assert set(one["grad_decay"]) == {"value", "low", "high", "r2"}
     assert (one["verdict"], two["verdict"]) == ("vanishing", "diverged")
+    assert (one["status"], two["status"]) == ("completed", "diverged")
     for finding in one["findings"] + two["findings"]:
         assert set(finding) == {
             "rule", "layers", "since_step", "value", "unit", "confidence", "why", "remedies",

@@ -42,11 +42,12 @@ def test_a_slip_is_told_with_what_is_valid(runs: Path, words: list[str], told: s
 
 
 def test_a_large_sweep_is_told_of_line_by_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for seed in range(100):
-        write_run(tmp_path / f"{seed}", seed=seed, depth=1, steps=[0], layers=False)
-    main([str(tmp_path), "--format", "csv"])
+    main([str(runs), "--format", "csv"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("vgrad.verbs.report.LARGE", 2)
+    main([str(runs), "--format", "csv"])
     assert "vgrad report: judging the runs …\n" in capsys.readouterr().err
 
 

@@ -22,6 +22,8 @@ ROW = [
     "correlation",
     "delta_rms",
     "weight_grad_norm",
+    "delta_spread",
+    "preact_spread",
 ]
 KEYS = {
     "fixed_point": ["q", "c", "chi1", "chi_c", "dq"],

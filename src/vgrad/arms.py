@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vgrad.phrases import typed
 from vgrad.store import order
 
 if TYPE_CHECKING:
@@ -66,16 +67,18 @@ def arms(runs: pd.DataFrame) -> list[Arm]:
     ]
 
 
-def differing(runs: pd.DataFrame) -> list[str]:
-    """The settings in which runs differ, most telling first: activation, init, depth, then others.
+def differing(among: pd.DataFrame | Sequence[Arm]) -> list[str]:
+    """The settings in which runs or arms differ, most telling first: activation, init, depth.
 
     A setting that is there because another choice differs is left out: `activation.alpha` counts
     where it differs among runs of one activation, not where only some activations have it.
 
     Args:
-        runs: `vgrad.load(...).runs`, or some of its rows.
+        among: `vgrad.load(...).runs`, some of its rows, or arms.
     """
-    return _differing(_rows(runs))
+    return _differing(
+        [arm.settings for arm in among] if isinstance(among, Sequence) else _rows(among)
+    )
 
 
 def setting_columns(runs: pd.DataFrame) -> list[str]:
@@ -101,20 +104,11 @@ def label(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 
 def _word(key: str, value: Any, ends: Mapping[str, int]) -> str:
-    text = _text(value)
+    text = typed(value)
     if isinstance(value, str) and "." not in key:
         return text
     end = key.rpartition(".")[2]
     return f"{end if ends[end] == 1 else key}={text}"
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if not isinstance(value, float):
-        return str(value)
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))
 
 
 def _differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:

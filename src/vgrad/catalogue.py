@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vgrad.config import REGISTRIES
 from vgrad.errors import UnknownNameError
+from vgrad.phrases import typed
 from vgrad.registry import Entry, Registry
 
 ORDER = ("activation", "init", "loss", "optimizer", "data", "model")
@@ -140,10 +141,3 @@ def _settings(kind: str, entry: Entry, settings: Mapping[str, Any], *, apart: bo
             lines.append(shown)
         plain = not choices
     return Text("\n").join(lines)
-
-
-def typed(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -55,13 +55,19 @@ def check(config: RunConfig) -> RunConfig:
     return replace(config, device=device, batch_size=batch, steps=steps, epochs=None)
 
 
-def _device(wanted: str) -> str:
-    """The device to train on, `auto` being the fastest that is there."""
+def devices() -> list[str]:
+    """What can be trained on here, the fastest first."""
     there = ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
     if count := torch.cuda.device_count():
         there = ["cuda", *(f"cuda:{index}" for index in range(count)), *there]
+    return there
+
+
+def _device(wanted: str) -> str:
+    """The device to train on, `auto` being the fastest that is there."""
+    there = devices()
     if wanted == "auto":
         return there[0]
     if wanted not in there:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vgrad.arms import Arm, arms, setting_columns
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
 VERDICTS = (HOLDS, FAILS, OPEN)
 SIDES = ("above", "below", "between")
+AMONG = ("highest", "lowest")
 STATISTICS: Mapping[str, Callable[[Sequence[float]], Interval]] = {
     "mean": of_mean,
     "median": of_median,
@@ -43,6 +44,8 @@ class Claim:
         where: in which runs.
         minus: the filters that are otherwise in the runs to be compared with; each arm is
             compared with the one that differs from it in these keys only. Empty for none.
+        among: which of them is meant where several do: the one with the `highest` mean or with
+            the `lowest`; empty where there is to be one alone.
         statistic: over the seeds, `mean` or `median`; of a difference always the mean.
         side: `above`, `below` or `between`.
         bounds: the number, or the two of `between`.
@@ -54,6 +57,7 @@ class Claim:
     side: str
     bounds: tuple[float, ...]
     minus: tuple[Filter, ...] = ()
+    among: str = ""
     statistic: str = "mean"
 
 
@@ -66,12 +70,14 @@ class Measured:
         interval: of the statistic.
         verdict: what it says of the claim.
         why: the reason where it decides nothing.
+        against: the label of the arm that it was compared with, where that was chosen from several.
     """
 
     arm: str
     interval: Interval
     verdict: str
     why: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,9 @@ def said(claim: Claim) -> str:
         what += f", layer {of.layer}" if of.layer is not None else ""
         what += f", step {of.step}" if claim.of.is_recorded else ""
         what = f"{claim.statistic} {what}"
-    minus = f" less that with {' '.join(one.word for one in claim.minus)}" if claim.minus else ""
+    chosen = f", the {claim.among} of them" if claim.among else ""
+    words = " ".join(one.word for one in claim.minus)
+    minus = f" less that with {words}{chosen}" if claim.minus else ""
     return f"{what}{minus} {claim.side} {' and '.join(f'{bound:.12g}' for bound in claim.bounds)}"
 
 
@@ -148,7 +156,9 @@ def sentence_on(one: Measured) -> str:
         return one.why or "no number"
     low, high = (number(limit, 3) for limit in (one.interval.low, one.interval.high))
     limits = f"95 %: {low} to {high}" if one.interval.is_known else one.why
-    return f"{number(one.interval.value, 3)} ({limits}; {counted(one.interval.count, 'run')})"
+    than = f"; compared with {one.against}" if one.against else ""
+    runs = counted(one.interval.count, "run")
+    return f"{number(one.interval.value, 3)} ({limits}; {runs}{than})"
 
 
 @dataclass(frozen=True)
@@ -181,15 +191,30 @@ class _Runs:
             one.check(settings)
 
     def partner(self, claim: Claim, arm: Arm) -> Arm | str:
-        """The arm that differs from an arm in the keys of `minus` only, or why there is none."""
+        """The arm that differs from an arm in the keys of `minus` only, or why there is none.
+
+        Of several it is the one that `among` says.
+        """
         keys = {one.key for one in claim.minus}
         filters = [*(one for one in claim.where if one.key not in keys), *claim.minus]
         own = _without(arm, keys)
         alike = [other for other in self.fitting(filters) if _without(other, keys) == own]
         words = " ".join(one.word for one in claim.minus)
+        if len(alike) > 1 and claim.among:
+            return self._chosen(claim, alike) or f"no arm with {words} has a finite number"
         if len(alike) > 1:
             return f"{len(alike)} arms have {words}, and it is not said which is meant"
         return alike[0] if alike else f"no runs with {words} are alike in all else"
+
+    def _chosen(self, claim: Claim, alike: Sequence[Arm]) -> Arm | None:
+        """Of several arms the one with the highest or lowest mean over its finite numbers."""
+        means: list[tuple[float, Arm]] = []
+        for arm in alike:
+            found = [v for v in values(claim.of, arm, self.frames, self.rows) if math.isfinite(v)]
+            if found:
+                means.append((sum(found) / len(found), arm))
+        pick = max if claim.among == AMONG[0] else min
+        return pick(means, key=lambda pair: pair[0])[1] if means else None
 
 
 def _without(arm: Arm, keys: set[str]) -> dict[str, Any]:
@@ -230,7 +255,8 @@ def _measured(claim: Claim, arm: Arm, runs: _Runs) -> Measured:
     if isinstance(partner, str):
         return Measured(arm.label, Interval(math.nan, math.nan, math.nan, 0), OPEN, partner)
     other = values(claim.of, partner, runs.frames, runs.rows)
-    return _decided(claim, arm, of_difference(own, other, LEVEL), [own, other])
+    measured = _decided(claim, arm, of_difference(own, other, LEVEL), [own, other])
+    return replace(measured, against=partner.label if claim.among else "")
 
 
 def _interval(claim: Claim, own: Sequence[float]) -> Interval:

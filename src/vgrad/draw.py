@@ -13,9 +13,11 @@ from torch import Generator, Tensor
 from vgrad.config import Choice, RunConfig, resolved_init
 from vgrad.gaussian import gain
 from vgrad.layout import Parameters
+from vgrad.meanfield.edge import edge
 from vgrad.nonlinearity import Nonlinearity
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.inits import INITS
+from vgrad.parts.models import Architecture
 
 # The random streams of a run: one more in use changes none of the others.
 WEIGHTS, BIASES, BATCHES, REMEDIES, NOISE, GRADIENT_NOISE, EXAMPLES = range(7)
@@ -30,12 +32,33 @@ def generator(seed: int, stream: int) -> Generator:
 
 
 def drawn_init(config: RunConfig) -> Choice:
-    """The init that weights are drawn with: `matched` and `gain=auto` resolved."""
+    """The init that weights are drawn with: `matched`, `critical` and `gain=auto` resolved.
+
+    Raises:
+        ConfigError: there is no such gain.
+    """
     init = resolved_init(config)
+    if init.name == "critical":
+        return _critical(config)
     if init.settings.get("gain") != "auto":
         return init
     entry = ACTIVATIONS[config.activation.name]
     return Choice(init.name, {**init.settings, "gain": gain(entry, config.activation.settings)})
+
+
+def _critical(config: RunConfig) -> Choice:
+    """The init that `critical` stands for; a layer without biases has σ_b = 0."""
+    asked = config.init.settings
+    biases = {name: asked[name] for name in INITS.common}
+    biased = Architecture.of(config.model.name, config.model.settings).bias
+    found = edge(
+        config.activation,
+        **(biases if biased else dict.fromkeys(biases, 0.0)),
+        depth=config.depth,
+        limit=asked["limit"],
+    )
+    name = "orthogonal" if asked["distribution"] == "orthogonal" else "lecun_normal"
+    return Choice(name, {**biases, "gain": found.sigma_w})
 
 
 class Draw:

@@ -41,27 +41,45 @@ def expect(f: Callable[[Tensor], Tensor], q: float = 1.0, kinks: Iterable[float]
     Raises:
         ArithmeticError: f turns too often for 100,000 pieces.
     """
+    return expect_each(lambda z: f(z)[None], q, kinks)[0]
+
+
+def expect_each(
+    f: Callable[[Tensor], Tensor], q: float = 1.0, kinks: Iterable[float] = ()
+) -> list[float]:
+    """E of several functions at once, as `expect` finds that of one.
+
+    Args:
+        f: elementwise, [n] → [K, n], the values of K functions.
+        q: the variance of z.
+        kinks: where one of them or a derivative jumps.
+
+    Raises:
+        ArithmeticError: they turn too often for 100,000 pieces.
+    """
     scale = math.sqrt(q)
     if scale == 0.0:
-        return float(f(torch.zeros(1, dtype=torch.float64)))
+        return [float(x) for x in f(torch.zeros(1, dtype=torch.float64))[:, 0]]
     edges = _edges(scale, kinks)
     left, right = edges[:-1], edges[1:]
     terms = _terms(f, scale, left, right)
-    whole, tolerance = terms.sum(1), TOLERANCE * float(terms.abs().sum())
-    if not math.isfinite(tolerance):
-        return float(whole.sum())
-    total = 0.0
+    whole, tolerance = terms.sum(2), TOLERANCE * terms.abs().sum((1, 2))
+    total = torch.where(tolerance.isfinite(), 0.0, whole.sum(1))
     while len(left):
         if len(left) > MOST_PIECES:
             raise ArithmeticError(f"no expectation found with {MOST_PIECES} pieces")
         middle = (left + right) / 2.0
         left, right = torch.stack([left, middle]), torch.stack([middle, right])
-        halves = _terms(f, scale, left.flatten(), right.flatten()).sum(1).view_as(left)
-        better = halves.sum(0)
-        rest = (better - whole).abs() > tolerance
-        total += float(better[~rest].sum())
-        left, right, whole = (x[:, rest].flatten() for x in (left, right, halves))
-    return total
+        halves = _terms(f, scale, left.flatten(), right.flatten()).sum(2)
+        halves = halves.view(len(whole), *left.shape)
+        better = halves.sum(1)
+        wide = (better - whole).abs() > tolerance[:, None]
+        rest = (wide & tolerance.isfinite()[:, None]).any(0)
+        found = better[:, ~rest].sum(1)
+        total = torch.where(tolerance.isfinite(), total + found, total)
+        left, right = left[:, rest].flatten(), right[:, rest].flatten()
+        whole = halves[:, :, rest].flatten(1)
+    return [float(x) for x in total]
 
 
 def gain(entry: Entry, settings: Mapping[str, Any]) -> float:
@@ -119,10 +137,10 @@ def _edges(scale: float, kinks: Iterable[float]) -> Tensor:
 
 
 def _terms(f: Callable[[Tensor], Tensor], scale: float, left: Tensor, right: Tensor) -> Tensor:
-    """The terms, [pieces, nodes], whose sum is the integral of f times the density of z."""
+    """The terms, [K, pieces, nodes], whose sums are the integrals of f times the density of z."""
     half = ((right - left) / 2.0)[:, None]
     x = (left[:, None] + half) + half * NODES
     density = torch.exp(-0.5 * x.square()) / math.sqrt(2.0 * math.pi)
     with torch.no_grad():
-        values = f((scale * x).flatten()).view_as(x)
+        values = f((scale * x).flatten()).view(-1, *x.shape)
     return values * density * half * WEIGHTS

@@ -54,7 +54,9 @@ class Minutes:
     def take(self, record: Record) -> None:
         """Write one record, show it, and keep it if it counts."""
         begun = perf_counter()
-        self._writer.record(record.step, record.steps, record.layers, record.absent)
+        self._writer.record(
+            record.step, record.steps, record.layers, record.absent, record.quantiles
+        )
         self.keep(record)
         deltas: Sequence[float] = ()
         if record.layers is not None:
@@ -86,7 +88,7 @@ class Minutes:
         )
         init = drawn_init(config)
         summary |= {"last_step": outcome.updates, "resolved_init": init.name}
-        if config.init.settings.get("gain") == "auto":
+        if config.init.settings.get("gain") == "auto" or config.init.name == "critical":
             summary |= {"resolved_gain": init.settings["gain"]}
         if self.rows and self.rows[-1]["clipped_updates"] is not None:
             summary |= {"clipped_updates": self.rows[-1]["clipped_updates"]}

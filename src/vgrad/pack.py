@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 
+from vgrad.brief import brief_of
+from vgrad.check import devices
 from vgrad.checkpoint import Checkpoint
 from vgrad.config import RunConfig, run_id
-from vgrad.diagnose import describe
+from vgrad.diagnose import describe, foretold
 from vgrad.errors import BusyError, NoRoomError, StoreError
 from vgrad.job import Document, Job
 from vgrad.log import Log
@@ -25,7 +27,9 @@ from vgrad.minutes import Minutes
 from vgrad.parts.datasets import Dataset, load
 from vgrad.store import RunWriter, read_run
 from vgrad.store.disk import writing
+from vgrad.store.foretold import THEORY
 from vgrad.terminal import View
+from vgrad.theory.record import Recorded, record
 from vgrad.train import Outcome, Record, Saved, Watcher, train
 
 VERSIONED = ("vgrad", "torch", "numpy", "pandas", "pyarrow", "hydra-core")
@@ -251,7 +255,8 @@ class _Opening:
             StoreError: a run cannot go on from there, or its folder cannot be written.
         """
         runs = sorted(wanted)
-        opened = [self.pool.submit(self._writer, run, start) for run in runs]
+        theory = {run: record(self.pack.jobs[run].config) for run in runs}
+        opened = [self.pool.submit(self._writer, run, start, theory[run]) for run in runs]
         wait(opened)
         if any(o.exception() is not None for o in opened):
             for o in opened:
@@ -261,20 +266,24 @@ class _Opening:
         members = {}
         for run, future in zip(runs, opened, strict=True):
             writer = held.enter_context(future.result())
-            members[run] = self._member(run, writer, start, held)
+            members[run] = self._member(run, writer, start, theory[run], held)
         return members
 
-    def _writer(self, run: int, start: Saved | None) -> RunWriter:
+    def _writer(self, run: int, start: Saved | None, theory: Recorded) -> RunWriter:
         job = self.pack.jobs[run]
-        about = _about(job.config)
+        about = {**_about(job.config), THEORY: theory}
         if len(self.ids) > 1:
             about["stack"] = list(self.ids)
         keep = None if start is None else start.step
         counts = None if start is None else self.checkpoint.counts.get(run)
         return RunWriter(job.folder, self.ids[run], job.config.plain(), about, keep, counts)
 
-    def _member(self, run: int, writer: RunWriter, start: Saved | None, held: ExitStack) -> _Member:
+    def _member(
+        self, run: int, writer: RunWriter, start: Saved | None, theory: Recorded, held: ExitStack
+    ) -> _Member:
         job = self.pack.jobs[run]
+        for view in self.views:  # those of a run that is alone
+            view.foretell(foretold.line(theory, job.config.depth))
         views = [*self.views, held.enter_context(Log(job.folder, goes_on=start is not None))]
         minutes = Minutes(writer, views)
         for kept in writer.kept:
@@ -313,6 +322,7 @@ def _memory_told(pack: Pack) -> Iterator[None]:
 def _about(config: RunConfig) -> dict[str, Any]:
     """When and with what a run is made, for its run.json."""
     return {
+        "command": brief_of(config, devices()[0]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": _device_name(config.device),
         "threads": torch.get_num_threads(),

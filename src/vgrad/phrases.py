@@ -48,3 +48,13 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def counted(count: int, noun: str) -> str:
     """A number of things: `1 step`, `20 steps`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def typed(value: Any) -> str:
+    """A setting as it is typed: the shortest text that is exactly its value, `50` for 50.0."""
+    if value is None:
+        return "null"
+    if isinstance(value, float) and math.isfinite(value):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(float(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,11 +13,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from vgrad import exact
-from vgrad.reductions import UNIT_ROWS, Floats, Reductions
+from vgrad.reductions import CHUNK, UNIT_ROWS, Floats, Reductions
 from vgrad.stack import Stack
-from vgrad.store import LAYER_COLUMNS
+from vgrad.store import LAYER_COLUMNS, QUANTILES
 
 Mask = npt.NDArray[np.bool_]
 Columns = dict[str, tuple[Floats, Mask | bool]]  # values [L + 1, R], and where they are null
@@ -27,6 +28,7 @@ SAFE = {torch.float32: (1e-16, 1e16), torch.float64: (1e-140, 1e140)}
 WIDE = 0.2  # variance over mean square, above which the one follows from the other in float64
 # Variance over squared mean, below which centring is done again in float64.
 FLAT = {torch.float32: 1e-7, torch.float64: 1e-22}
+EXAMPLES = 16  # of a batch, whose h are put in order at a run's first and last record
 
 
 class Probe:
@@ -68,6 +70,19 @@ class Probe:
         """L2 norm of ∂L/∂W over all weights of a run, [R]."""
         norms = self._mend(self._sums.weight_gradients(), "gradient")
         return np.asarray(np.linalg.norm(norms, axis=0))
+
+    def quantiles(self) -> Floats:
+        """How h is distributed in each layer, [R, L + 1, QUANTILES], from smallest to largest.
+
+        Of all units for the first `EXAMPLES` examples of the batch, some layers at a time, so
+        that no room is needed that is worth counting. NaN where one of them is not finite.
+        """
+        hidden = self._stack.acts
+        at_once = max(1, CHUNK // max(1, hidden[:1, :, :EXAMPLES].numel()))
+        starts = range(0, len(hidden), at_once)
+        parts = [_quantiles(hidden[start : start + at_once]) for start in starts]
+        every = np.concatenate([*parts, _quantiles(self._stack.outputs[None])])
+        return np.asarray(every.swapaxes(0, 1))
 
     def _unit_columns(self, raw: dict[str, Floats]) -> Columns:
         lengths = self._sums.lengths()
@@ -222,3 +237,19 @@ def _arrange(columns: Columns) -> tuple[Floats, Mask]:
         if name in columns:
             values[index], absent[index] = columns[name]
     return values.transpose(2, 1, 0), absent.transpose(2, 1, 0)
+
+
+def _quantiles(acts: Tensor) -> Floats:
+    """Evenly spaced quantiles of h [K, R, B, H] over examples and units, [K, R, QUANTILES].
+
+    Between two values in their order they are interpolated, as `numpy.quantile` has it by default.
+    """
+    values = np.sort(acts[:, :, :EXAMPLES].flatten(2).cpu().numpy())  # NaN goes last
+    places = np.linspace(0, values.shape[-1] - 1, QUANTILES)
+    below = places.astype(int)
+    above = np.minimum(below + 1, values.shape[-1] - 1)
+    low, high = (values[..., index].astype(np.float64) for index in (below, above))
+    with np.errstate(all="ignore"):
+        found = low + (places - below) * (high - low)
+    found[~np.isfinite(values[..., [0, -1]]).all(-1)] = np.nan
+    return np.asarray(found)

@@ -11,17 +11,22 @@ from vgrad.arms import Arm, setting_columns
 from vgrad.diagnose import summarise
 from vgrad.errors import ConfigError, did_you_mean
 from vgrad.listing import Filter
-from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS
+from vgrad.store import LAYER_COLUMNS, STEP_COLUMNS, foretold
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vgrad.store import Frames
 
-AT_START = ("grad_decay", "reach", "initial_train_loss", "chance")  # known of a run that diverged
+FORETOLD = tuple(foretold.cells({}))  # `theory.grad_decay` and the like
+AT_START = (  # known of a run that diverged
+    *("grad_decay", "reach", "initial_train_loss", "chance"),
+    *FORETOLD,
+)
 RESULTS = (  # what `.runs` has beside the settings
     *("run_id", "path", "resolved_init", "resolved_gain"),
     *summarise(None, None, [], 0, "completed"),
+    *FORETOLD,
 )
 HIDDEN_LAYERS = "hidden"
 LAYERS = ("first", "last", "output", HIDDEN_LAYERS)  # or a number

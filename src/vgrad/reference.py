@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from vgrad.catalogue import common, find, special, typed
+from vgrad.catalogue import common, find, special
 from vgrad.config import WORDS
 from vgrad.parts.activations import kinks
+from vgrad.phrases import typed
 from vgrad.registry import Entry, Registry
 
 FOLDER, PICTURE = "reference", "images/activations.png"  # in the folder of the docs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from vgrad import store
 from vgrad.arms import APART
 from vgrad.claims import VERDICTS, Claim, Judged, Measured, judge
 from vgrad.compose import Request
+from vgrad.interrupt import Interrupted
 from vgrad.phrases import counted
 from vgrad.report import build
 from vgrad.store.disk import aside, writing
@@ -70,6 +72,7 @@ def carry_out(
     request: Request,
     make_view: Callable[[], View],
     make_sweep_view: Callable[[], SweepView],
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Answer:
     """Make what is missing of a study's runs and its page, and judge its claims.
 
@@ -78,6 +81,7 @@ def carry_out(
         request: the overrides, which come before those of the study, and the user's config files.
         make_view: shows one run, where Hydra's own launchers make it.
         make_sweep_view: shows a sweep; how it ended is left out unless it was cut short.
+        warn: hears what is there and how to go on, where it is cut short after the last run.
 
     Raises:
         VgradError: the runs cannot be made, or a claim speaks of what they do not have.
@@ -88,11 +92,12 @@ def carry_out(
         one = Request(lines, request.config_name, request.config_dir)
         with _end_if_cut_short(make_sweep_view) as make:
             folder = sweep(one, make_view, make)
-    frames = store.load(folder)
-    judged = tuple(judge(study.claims, frames))
-    claims = [(one.verdict, one.claim.says) for one in judged]
-    _keep(folder, study.question, claims)
-    page = build([folder], question=study.question, claims=claims)
+    with _said_that_runs_are_whole(folder, warn):
+        frames = store.load(folder)
+        judged = tuple(judge(study.claims, frames))
+        claims = [(one.verdict, one.claim.says) for one in judged]
+        _keep(folder, study.question, claims)
+        page = build([folder], question=study.question, claims=claims, frames=frames)
     return Answer(study, folder, page, len(frames.runs), judged, tuple(frames.problems))
 
 
@@ -167,6 +172,19 @@ def _keep(folder: Path, question: str, claims: Sequence[tuple[str, str]]) -> Non
     path = folder / ANSWER
     with writing(path), aside(path) as file:
         file.write(store.dumps({"question": question, "claims": claims}).encode())
+
+
+@contextmanager
+def _said_that_runs_are_whole(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
+    """That nothing is lost, where somebody ends the program while the page is drawn."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        warn(
+            "Stopped before the page was drawn. The runs are whole: the same command draws it, and "
+            f"so does `vgrad report {shlex.quote(str(folder))}`."
+        )
+        raise
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from vgrad.claims import SIDES, STATISTICS, Claim
+from vgrad.claims import AMONG, SIDES, STATISTICS, Claim
 from vgrad.compose import conf_dir
 from vgrad.config import REGISTRIES, plain_keys, shorten
 from vgrad.errors import ConfigError, UnknownNameError, did_you_mean
@@ -33,6 +33,7 @@ CLAIM_KEYS = (
     "log10",
     "where",
     "minus",
+    "among",
     "statistic",
     "is",
     "value",
@@ -145,12 +146,15 @@ def _claim(value: Any, number: int) -> Claim:
             raise ConfigError("with minus, the statistic is always the mean: leave it out.")
         if of.share is not None and (minus or "statistic" in value):
             raise ConfigError(f"of={of.share.word} is a share of runs: no minus, no statistic.")
+        if "among" in value and not minus:
+            raise ConfigError("among says which of the arms of minus is meant: there is no minus.")
         side = _one_of(value, "is", SIDES)
         return Claim(
             says=_text(value, "says"),
             of=of,
             where=_filters(value, "where"),
             minus=minus,
+            among=_one_of(value, "among", AMONG) if "among" in value else "",
             statistic=statistic,
             side=side,
             bounds=_bounds(value["value"], side),

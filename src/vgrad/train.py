@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ class Record:
         steps: its row of `steps.parquet`.
         layers: [L + 1, columns] in the order of `LAYER_COLUMNS`, or None where only evaluated.
         absent: of the same shape, True where `layers` is null.
+        quantiles: of h, [L + 1, QUANTILES], at the first step and at the last.
     """
 
     run: int
@@ -47,6 +49,7 @@ class Record:
     steps: Row
     layers: Floats | None
     absent: Mask | None
+    quantiles: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,19 @@ class Saved:
     step: int
     runs: tuple[int, ...]
     state: State
+
+
+class _Measured(NamedTuple):
+    """What all runs of a stack leave of one step, [R, …]."""
+
+    layers: Floats
+    absent: Mask
+    quantiles: Floats | None
+
+    def of(self, place: int) -> tuple[Floats, Mask, Floats | None]:
+        """What one run leaves of it."""
+        quantiles = None if self.quantiles is None else self.quantiles[place]
+        return self.layers[place], self.absent[place], quantiles
 
 
 class Watcher:
@@ -235,18 +251,24 @@ class Course:
     def _records(self, step: int, rows: list[Row], *, probed: bool, last: bool) -> list[Record]:
         """The records of the runs that are still in training."""
         found = []
-        if probed:
-            layers, absent = self.training.measure(step, updated=not last)
-            norms = np.linalg.norm(layers[:, :, GRADIENT], axis=1)
+        measured = self._measure(step, last=last) if probed else None
+        if measured is not None:
+            norms = np.linalg.norm(measured.layers[:, :, GRADIENT], axis=1)
         else:
             norms = self.training.gradient_norms()
         for place, row in enumerate(rows):
             row["grad_norm"] = float(norms[place])
             if place in self._gone:
                 continue
-            measured = (layers[place], absent[place]) if probed else (None, None)
-            found.append(Record(self._runs[place], step, row, *measured))
+            parts = (None, None) if measured is None else measured.of(place)
+            found.append(Record(self._runs[place], step, row, *parts))
         return found
+
+    def _measure(self, step: int, *, last: bool) -> _Measured:
+        """The layers of all runs, and at both ends how h is distributed in them."""
+        layers, absent = self.training.measure(step, updated=not last)
+        quantiles = self.training.quantiles() if last or step == 0 else None
+        return _Measured(layers, absent, quantiles)
 
     def _end_diverged(self, step: int) -> None:
         """The last records of the runs that are no longer finite; their numbers become 0."""
@@ -255,15 +277,15 @@ class Course:
         training.go_through(keep=True)
         rows = training.rows(step, last=True)
         training.look()
-        layers, absent = training.measure(step, updated=False)
+        measured = self._measure(step, last=True)
         outcomes = {}
         for place in diverged:
-            rows[place]["grad_norm"] = float(np.linalg.norm(layers[place, :, GRADIENT]))
+            layers = measured.layers[place]
+            rows[place]["grad_norm"] = float(np.linalg.norm(layers[:, GRADIENT]))
             probed = training.is_probed(step, last=True)
-            measured = (layers[place], absent[place]) if probed else (None, None)
-            self._watcher.record(Record(self._runs[place], step, rows[place], *measured))
-            bad = first_bad_layer(layers[place])
-            outcomes[self._runs[place]] = Outcome("diverged", step, bad)
+            parts = measured.of(place) if probed else (None, None)
+            self._watcher.record(Record(self._runs[place], step, rows[place], *parts))
+            outcomes[self._runs[place]] = Outcome("diverged", step, first_bad_layer(layers))
         self._watcher.ended(outcomes)
         self._gone.update(diverged)
         self._caught = True

@@ -186,6 +186,10 @@ class Training:
         """The layers of each run, and what of them is null: [R, L + 1, columns]."""
         return self._probe.read(updated=updated, first=step == 0)
 
+    def quantiles(self) -> Floats:
+        """How h is distributed in each layer of each run, [R, L + 1, QUANTILES]."""
+        return self._probe.quantiles()
+
     def gradient_norms(self) -> Floats:
         """L2 norm of ∂L/∂W over all weights of a run, [R]."""
         return self._probe.gradient_norms()

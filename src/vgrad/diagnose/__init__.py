@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
+from vgrad.diagnose import foretold
 from vgrad.diagnose.finding import Diagnosis, Finding, Slope
 from vgrad.diagnose.summary import Profile, grad_decay, reach, summarise
 from vgrad.diagnose.thresholds import THRESHOLDS
@@ -32,6 +33,7 @@ __all__ = [
     "Slope",
     "describe",
     "diagnose",
+    "foretold",
     "grad_decay",
     "name_of",
     "number",

@@ -10,10 +10,11 @@ import numpy as np
 
 from vgrad.diagnose.finding import LIKELY, SURE, UNSURE, Diagnoses, Diagnosis, Finding
 from vgrad.diagnose.fit import fit
+from vgrad.diagnose.foretold import expected
 from vgrad.diagnose.remedies import fixes
 from vgrad.diagnose.rules import RULES, Sign
 from vgrad.diagnose.rules.gradient import verdict
-from vgrad.diagnose.thresholds import settle
+from vgrad.diagnose.thresholds import Limits, settle
 from vgrad.diagnose.trace import Trace, traces
 
 if TYPE_CHECKING:
@@ -55,20 +56,22 @@ def diagnose(frames: Frames, thresholds: Mapping[str, float] | None = None) -> D
         words[trace.run_id] = verdict(trace, limits)
     fellows = {run_id: arm.run_ids for arm in arms(frames.runs) for run_id in arm.run_ids}
     return Diagnoses(
-        _diagnosis(one, words[run_id], [seen[other] for other in fellows.get(run_id, (run_id,))])
+        _diagnosis(
+            one, words[run_id], [seen[other] for other in fellows.get(run_id, (run_id,))], limits
+        )
         for run_id, one in seen.items()
     )
 
 
-def _diagnosis(one: _Seen, verdict: str, arm: Sequence[_Seen]) -> Diagnosis:
+def _diagnosis(one: _Seen, verdict: str, arm: Sequence[_Seen], limits: Limits) -> Diagnosis:
     trace = one.trace
-    findings = [_finding(one, name, arm) for name in one.signs]
+    findings = [_finding(one, name, arm, limits) for name in one.signs]
     findings.sort(key=lambda found: (found.confidence == UNSURE, GRAVITY.index(found.rule)))
     deltas = trace.hidden("delta_rms")[0].tolist() if trace.begins else []
     return Diagnosis(trace.run_id, verdict, fit(deltas), tuple(findings))
 
 
-def _finding(one: _Seen, rule: str, arm: Sequence[_Seen]) -> Finding:
+def _finding(one: _Seen, rule: str, arm: Sequence[_Seen], limits: Limits) -> Finding:
     trace, sign = one.trace, one.signs[rule]
     votes = [other.signs.get(rule) for other in arm]
     agreeing = sum(1 for vote in votes if vote is not None and vote.confidence != UNSURE)
@@ -81,6 +84,7 @@ def _finding(one: _Seen, rule: str, arm: Sequence[_Seen]) -> Finding:
         confidence=_confidence(sign.confidence, agreeing, len(votes)),
         why=sign.why,
         remedies=fixes(rule, one.signs, trace),
+        expected_by_theory=expected(rule, sign, trace.foretold, trace.depth, limits),
     )
 
 

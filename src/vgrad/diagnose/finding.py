@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 
 SURE, LIKELY, UNSURE = "sure", "likely", "unsure"
-HEADS = ("run_id", "verdict", "finding", "where", "since", "strength", "try first")
+HEADS = ("run_id", "verdict", "finding", "where", "since", "strength", "theory", "try first")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Finding:
             they agree; for a single run how far the value is from the threshold.
         why: the mechanism, in a sentence.
         remedies: what to do, each the overrides of one fix as typed, the best first.
-        expected_by_theory: whether theory foretells it; None where it was not asked.
+        expected_by_theory: whether theory foretold it, by the same threshold; None where nothing
+            was predicted of the run, or theory does not speak of such things.
     """
 
     rule: str
@@ -99,9 +100,10 @@ class Diagnoses(list[Diagnosis]):
 
 def _cells(finding: Finding | None) -> tuple[str, ...]:
     if finding is None:
-        return ("–", "", "", "", "")
+        return ("–", "", "", "", "", "")
     layers = "" if finding.layers is None else f"layers {finding.layers[0]}–{finding.layers[1]}"
     since = "" if finding.since_step is None else f"since step {finding.since_step}"
     strength = f"{finding.value:.3g} {finding.unit}"
+    theory = {None: "", True: "expected", False: "not expected"}[finding.expected_by_theory]
     fix = finding.remedies[0] if finding.remedies else ""
-    return (f"{finding.rule} ({finding.confidence})", layers, since, strength, fix)
+    return (f"{finding.rule} ({finding.confidence})", layers, since, strength, theory, fix)

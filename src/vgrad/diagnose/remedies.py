@@ -75,9 +75,9 @@ def _init(trace: Trace) -> Fixes:
 
 
 def _weights(trace: Trace) -> Fixes:
-    """The init of the weights, where they were drawn by another or with another gain."""
+    """The init of the weights, where they were drawn by a worse one or with another gain."""
     activation, init = trace.text("activation"), trace.text("init")
-    if init == "matched":
+    if init in ("matched", "critical"):
         return
     asked = MATCHED.get(activation)
     drawn_so = asked is not None and init.rpartition("_")[0] == asked.rpartition("_")[0]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 TOLD = ("delta_rms", "preact_ms", "act_var")
+FORETOLD = ("delta_rms", "act_var", "correlation")
 DEEPEST = 10_000  # hidden layers that a run may have
 RUNAWAY = 10.0  # times the first loss
 
@@ -39,6 +40,8 @@ class Trace:
         layers: column → values, [T, depth + 1]; NaN where null. T may be 0.
         step: the steps of the other table, [S].
         steps: column → values, [S]; NaN where null. S may be 0.
+        foretold: column → what theory foretold of each layer, None where nothing; None where it
+            foretold nothing at all.
     """
 
     run_id: str
@@ -48,6 +51,7 @@ class Trace:
     layers: Mapping[str, Floats]
     step: NDArray[np.int64]
     steps: Mapping[str, Floats]
+    foretold: Profile | None = None
 
     def hidden(self, column: str) -> Floats:
         """A column's values in the hidden layers, [T, depth]."""
@@ -126,12 +130,15 @@ def traces(frames: Frames) -> Iterator[Trace]:
     """The runs of some frames, in their order."""
     layers = dict(tuple(frames.layers.groupby("run_id", sort=False)))
     steps = dict(tuple(frames.steps.groupby("run_id", sort=False)))
+    theory = dict(tuple(frames.theory.groupby("run_id", sort=False)))
     for row in frames.runs.to_dict("records"):
         settings = {str(key): value for key, value in row.items() if not _is_null(value)}
         run_id = str(settings["run_id"])
-        yield trace(
-            settings, layers.get(run_id, frames.layers[:0]), steps.get(run_id, frames.steps[:0])
+        own = (
+            rows.get(run_id, frame[:0])
+            for rows, frame in ((layers, frames.layers), (steps, frames.steps))
         )
+        yield replace(trace(settings, *own), foretold=_foretold(theory.get(run_id)))
 
 
 def trace(settings: Mapping[str, Any], layers: pd.DataFrame, steps: pd.DataFrame) -> Trace:
@@ -152,6 +159,17 @@ def trace(settings: Mapping[str, Any], layers: pd.DataFrame, steps: pd.DataFrame
         step=steps["step"].to_numpy(np.int64),
         steps={name: _column(steps, name) for name in STEP_COLUMNS},
     )
+
+
+def _foretold(rows: pd.DataFrame | None) -> Profile | None:
+    """The columns that findings are judged by, layer by layer."""
+    if rows is None:
+        return None
+    rows = rows.sort_values("layer")
+    return {
+        name: [None if value != value else float(value) for value in rows[name]]
+        for name in FORETOLD
+    }
 
 
 def _depth(value: Any) -> int | None:

@@ -210,9 +210,13 @@ def _words_on_early_end(summary: Mapping[str, Any]) -> list[str]:
 
 def _words_on_init(config: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     resolved, gain = summary.get("resolved_init"), summary.get("resolved_gain")
+    asked = name_of(config, "init")
+    if gain is not None and asked == "critical":
+        told = number(gain, digits=5)
+        return [f"init=critical stands for init={resolved} init.gain={told} here."]
     if gain is not None:
         return [f"init.gain=auto stands for {number(gain, digits=5)} here."]
-    if not resolved or name_of(config, "init") != "matched":
+    if not resolved or asked != "matched":
         return []
     return [f"init=matched stands for {resolved} here."]
 
@@ -243,9 +247,10 @@ def _initial_remedy(
     activation = name_of(config, "activation")
     init = str(summary.get("resolved_init") or name_of(config, "init"))
     he, asks_for_he = init.startswith("he_"), MATCHED.get(activation) == "he_normal"
+    makes_up = he or name_of(config, "init") == "critical"
     if init in UNSCALED_INITS:
         return ["Try init=matched: weights scaled to the width, as the activation asks for."]
-    if asks_for_he and not he:
+    if asks_for_he and not makes_up:
         return ["Try init=he_normal: it makes up for the half that a rectifier cuts off."]
     if change > 0:
         smaller = he and not asks_for_he

@@ -4,6 +4,7 @@ from vgrad.figures.arm_headline import headline_by_arm
 from vgrad.figures.arm_profiles import profiles_by_arm
 from vgrad.figures.curves import curves, has_accuracy, headline
 from vgrad.figures.depth import depth_curves
+from vgrad.figures.distributions import distributions, most_peaked
 from vgrad.figures.facets import Facets, choose
 from vgrad.figures.fates import fates
 from vgrad.figures.gradient_loss import losses_of_gradient
@@ -12,10 +13,12 @@ from vgrad.figures.inner import inner_state, update_ratios
 from vgrad.figures.learning import learning
 from vgrad.figures.live import Live
 from vgrad.figures.looks import Look, Looks, looks
-from vgrad.figures.predicted import predicted
+from vgrad.figures.phase import mean_field
+from vgrad.figures.predicted import predicted, predicted_of_run
 from vgrad.figures.profiles import chosen_steps, profiles
 from vgrad.figures.quantities import BY_LAYER
 from vgrad.figures.style import Key, Sheet, plain, png, svg
+from vgrad.figures.trainability import scale_key, trainability
 
 __all__ = [
     "BY_LAYER",
@@ -29,6 +32,7 @@ __all__ = [
     "chosen_steps",
     "curves",
     "depth_curves",
+    "distributions",
     "fates",
     "has_accuracy",
     "headline",
@@ -39,11 +43,16 @@ __all__ = [
     "learning",
     "looks",
     "losses_of_gradient",
+    "mean_field",
+    "most_peaked",
     "plain",
     "png",
     "predicted",
+    "predicted_of_run",
     "profiles",
     "profiles_by_arm",
+    "scale_key",
     "svg",
+    "trainability",
     "update_ratios",
 ]

@@ -16,13 +16,12 @@ from vgrad.figures.lines import dress, mark, stroke
 from vgrad.figures.live import Live
 from vgrad.figures.looks import Look, Looks
 from vgrad.figures.quantities import Quantity
-from vgrad.figures.scale import Numbers, Scale
+from vgrad.figures.scale import Numbers, Scale, odd, usual
 from vgrad.figures.series import Band, Series, banded, table
 from vgrad.figures.split import Split
 from vgrad.figures.style import Sheet, name_axes
 
 BAND_ALPHA, CROWDED_ALPHA, CROWD = 0.16, 0.09, 5  # paler where so many lines share a panel
-RARE = (0.3, 99.7)  # percentiles
 MOST_MARKERS = 8  # of one line: a look's marker stands at some of its values
 Label = Callable[[Axes, Sequence[Series]], None]
 
@@ -55,19 +54,9 @@ class Sheaf:
         whole = [one.recorded[_finite_seeds(one)[one.present]] for one in values]
         kept = np.concatenate(whole or [np.empty(0)])
         every = np.concatenate([self.seen, *(one.recorded for one in values)])
-        odd = every[~np.isfinite(every) | (every == 0)]  # what may need a rail
-        kept = np.concatenate([kept, _usual(self.seen)])
+        kept = np.concatenate([kept, usual(self.seen)])
         kept = kept[np.abs(kept) <= self.quantity.ceiling]
-        return self.quantity.scale(np.concatenate([kept, odd]) if kept.size else every)
-
-
-def _usual(values: Numbers) -> Numbers:
-    """The ends of the finite values, but for a few of a thousand."""
-    values = values[np.isfinite(values) & (values != 0)]
-    if not values.size:
-        return values
-    ends = np.percentile(values, RARE, method="nearest")
-    return np.asarray(ends, dtype=np.float64)
+        return self.quantity.scale(np.concatenate([kept, odd(every)]) if kept.size else every)
 
 
 def _finite_seeds(one: Series) -> NDArray[np.bool_]:

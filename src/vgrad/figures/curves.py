@@ -8,13 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from vgrad.figures.lines import Line, chance_line, draw
+from vgrad.figures.live import STRANDS, Live
 from vgrad.figures.palette import TRAIN, VALIDATION
-from vgrad.figures.profiles import chosen_steps, draw_steps, step_keys
+from vgrad.figures.profiles import draw_steps, shown, step_keys
 from vgrad.figures.quantities import ACCURACY, ERROR_SIGNAL, LOSS, Quantity, measured, numbers
 from vgrad.figures.scale import Numbers
 from vgrad.figures.style import Key, Sheet, styled
 
 MOST_POINTS = 1500  # of one line
+TRAINED, VALIDATED = STRANDS + 4, STRANDS + 5
 TRAIN_KEY = Key("training batch", TRAIN)
 VALIDATION_KEY = Key("validation", VALIDATION)
 
@@ -30,8 +32,8 @@ def curves(steps: pd.DataFrame, chance: float | None = None, title: str = "") ->
     """
     quantities = [LOSS, *([ACCURACY] if has_accuracy(steps) else [])]
     figure = Sheet(len(quantities), title, [TRAIN_KEY, VALIDATION_KEY])
-    for axes, quantity in zip(figure.panels, quantities, strict=True):
-        _draw_curve(axes, steps, quantity, chance)
+    for place, quantity in enumerate(quantities):
+        _draw_curve(figure, place, steps, quantity, chance)
     return figure
 
 
@@ -40,10 +42,10 @@ def headline(
     layers: pd.DataFrame, steps: pd.DataFrame, chance: float | None = None, title: str = ""
 ) -> Sheet:
     """One run at a glance: the error signal by layer, and what was learnt."""
-    chosen = chosen_steps(layers)
+    chosen = shown(layers)
     figure = Sheet(2, title, [*step_keys(chosen), TRAIN_KEY, VALIDATION_KEY])
-    draw_steps(figure.panels[0], layers, ERROR_SIGNAL, chosen)
-    _draw_curve(figure.panels[1], steps, ACCURACY if has_accuracy(steps) else LOSS, chance)
+    draw_steps(figure, 0, layers, ERROR_SIGNAL, chosen)
+    _draw_curve(figure, 1, steps, ACCURACY if has_accuracy(steps) else LOSS, chance)
     return figure
 
 
@@ -53,17 +55,30 @@ def has_accuracy(steps: pd.DataFrame) -> bool:
     return any(np.isfinite(numbers(steps[column])).any() for column in columns)
 
 
-def _draw_curve(axes: Axes, steps: pd.DataFrame, quantity: Quantity, chance: float | None) -> None:
+def _draw_curve(
+    figure: Sheet, place: int, steps: pd.DataFrame, quantity: Quantity, chance: float | None
+) -> None:
+    axes = figure.panels[place]
     train = by_step(steps, f"train_{quantity.column}", MOST_POINTS)
     validation = by_step(steps, f"val_{quantity.column}", MOST_POINTS)
+    few = len(validation[0]) < 80
     lines = [
-        Line(*train, TRAIN, width=1.2),
-        Line(*validation, VALIDATION, dotted=len(validation[0]) < 80, width=1.8),
+        Line(*train, TRAIN, width=1.2, strand=TRAINED),
+        Line(*validation, VALIDATION, dotted=few, width=1.8, strand=VALIDATED),
     ]
-    draw(axes, quantity, lines)
+    scale = draw(axes, quantity, lines)
     label_steps(axes, float(steps["step"].max()) if len(steps) else 0.0)
     if quantity is ACCURACY:
         chance_line(axes, chance)
+    figure.live[place] = Live(
+        "step",
+        quantity.column,
+        figure.place(axes),
+        axes.get_xlim(),
+        scale,
+        moves=False,
+        strands={TRAINED: TRAIN_KEY.label, VALIDATED: VALIDATION_KEY.label},
+    )
 
 
 def by_step(steps: pd.DataFrame, column: str, most: int) -> tuple[Numbers, Numbers]:

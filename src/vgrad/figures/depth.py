@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from vgrad.arms import Arm
 from vgrad.figures.bands import titled
@@ -19,12 +20,12 @@ from vgrad.figures.live import Live
 from vgrad.figures.looks import Look, Looks, looks
 from vgrad.figures.palette import GUIDE_DASH, MUTED
 from vgrad.figures.quantities import ACCURACY, LOSS, Quantity, numbers
-from vgrad.figures.scale import Kind, Numbers, Scale, number
+from vgrad.figures.scale import DIVERGED, Kind, Numbers, Scale, number
 from vgrad.figures.series import Band, Series, banded, how_banded, table
 from vgrad.figures.settings import shown
 from vgrad.figures.split import Group, Split, lines, split
 from vgrad.figures.style import Key, Sheet, name_axes, styled
-from vgrad.phrases import is_number
+from vgrad.phrases import counted, is_number
 
 DECAY = Quantity(
     "grad_decay",
@@ -70,10 +71,17 @@ class Along:
 
 @dataclass(frozen=True)
 class Curve:
-    """The arms along one line, and their results: values [S, X]."""
+    """One line.
+
+    Attributes:
+        arms: those along it.
+        series: their results, values [S, X].
+        lost: [X], where a run diverged, which has no result.
+    """
 
     arms: Sequence[Arm]
     series: Series
+    lost: NDArray[np.bool_]
 
 
 @styled
@@ -113,7 +121,8 @@ def depth_curves(
     results = runs.set_index("run_id")
     _fill(figure, results, quantities, groups, along, look)
     bars = how_banded(groups.arms).replace("bands", "bars")
-    parts = [f"Lines are means over seeds, dots are seeds; {bars}.", groups.note]
+    told = f"Lines are means over seeds, dots are seeds; {bars}."
+    parts = [told, _on_diverged(drawn, quantities), groups.note]
     figure.note = " ".join(filter(None, parts))
     figure.caption = caption(results, groups.arms, along.key)
     return figure
@@ -149,12 +158,12 @@ def _fill(
     letters = max(len(titled("Gradient decay", group.title)) for group in groups.groups)
     for column, quantity in quantities:
         curves = [list(_curves(results, column, group, along)) for group in groups.groups]
-        scale = _scale(quantity, [curve for found in curves for curve in found], results)
+        scale = _scale(quantity, [curve for found in curves for curve in found])
         for group, found in zip(groups.groups, curves, strict=True):
             place = next(places)
             axes = figure.panels[place]
             title = titled(WHERE.get(column, quantity.title), group.title)
-            drawn = [(curve.series, banded(curve.series, scale)) for curve in found]
+            drawn = [(one.series, banded(one.series, scale, ending=False)) for one in found]
             for i, (curve, (_, band)) in enumerate(zip(found, drawn, strict=True)):
                 shift = DODGE * along.span * (i / max(len(found) - 1, 1) - 0.5)
                 _draw(axes, curve, band, scale, along, look.of[curve.arms[0].number], shift)
@@ -162,6 +171,8 @@ def _fill(
             dress(axes, quantity, scale)
             _label(axes, along)
             _guide(axes, column, results, scale)
+            if not found:
+                _say_why_empty(axes, column, group)
             shown_arms = tuple(arm.number for curve in found for arm in curve.arms)
             figure.live[place] = Live(
                 "depth",
@@ -179,20 +190,37 @@ def _fill(
     figure.table = pd.concat(filled, ignore_index=True) if filled else None
 
 
-def _scale(quantity: Quantity, curves: Sequence[Curve], results: pd.DataFrame) -> Scale:
-    """One scale for all panels; what a run that diverged left behind does not stretch it."""
-    status = dict(zip(results.index, results["status"], strict=True))
-    every = np.concatenate([curve.series.recorded for curve in curves] or [np.empty(0)])
-    kept = [
-        value
-        for curve in curves
-        for place, arm in enumerate(curve.arms)
-        for seed, run_id in enumerate(arm.run_ids)
-        if curve.series.present[seed, place] and status.get(run_id) != "diverged"
-        for value in [curve.series.values[seed, place]]
-    ]
-    odd = every[~np.isfinite(every) | (every == 0)]
-    return quantity.scale(np.concatenate([kept, odd]) if np.isfinite(kept).any() else every)
+def _scale(quantity: Quantity, curves: Sequence[Curve]) -> Scale:
+    """One scale for all panels, with a rail for the runs that have no result."""
+    every = [curve.series.recorded for curve in curves]
+    scale = quantity.scale(np.concatenate(every or [np.empty(0)]))
+    return scale.with_diverged() if any(curve.lost.any() for curve in curves) else scale
+
+
+def _on_diverged(runs: pd.DataFrame, quantities: Sequence[tuple[str, Quantity]]) -> str:
+    """What became of the runs that have no result; empty where all have one."""
+    count = int((runs["status"] == DIVERGED).sum())
+    if not count or not any(_is_result(column) for column, _ in quantities):
+        return ""
+    have = "has" if count == 1 else "have"
+    return (
+        f"{counted(count, 'run')} that diverged {have} no result: ✕ on the lowest rail, "
+        "and the means are of the others."
+    )
+
+
+def _is_result(column: str) -> bool:
+    """Whether a run that diverged has none: what it was before training it has."""
+    return column.startswith("final_")
+
+
+def _say_why_empty(axes: Axes, column: str, group: Group) -> None:
+    """In an empty panel, the reason."""
+    shallow = all(int(arm.settings.get("depth", 0)) < 2 for arm in group.arms)
+    slope = column in ("grad_decay", "reach")
+    why = "no slope in less than two hidden layers" if slope and shallow else "not recorded"
+    where: Any = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, why, color=MUTED, **where)
 
 
 def _along(arms: Sequence[Arm], key: str) -> Along:
@@ -224,23 +252,20 @@ def _guide_key(quantities: Sequence[tuple[str, Quantity]]) -> list[Key]:
 
 def _curves(results: pd.DataFrame, column: str, group: Group, along: Along) -> Iterator[Curve]:
     values = dict(zip(results.index, numbers(results[column]), strict=True))
-    status = dict(zip(results.index, results["status"], strict=True))
+    status = results["status"] if _is_result(column) else pd.Series(dtype=object)
+    diverged = set(status.index[status == DIVERGED])
     for line in lines(group.arms, along.key):
         members = sorted(line, key=lambda arm: float(arm.settings[along.key]))
-        seeds = max(len(arm.run_ids) for arm in members)
-        grid = np.full((seeds, len(members)), np.nan)
-        present = np.zeros(grid.shape, dtype=bool)
+        grid = np.full((max(len(arm.run_ids) for arm in members), len(members)), np.nan)
         for place, arm in enumerate(members):
             for seed, run_id in enumerate(arm.run_ids):
-                value = values.get(run_id, np.nan)
-                grid[seed, place] = value
-                # NaN of a run that diverged is its result; of another it was not measured.
-                present[seed, place] = not np.isnan(value) or (
-                    status.get(run_id) == "diverged" and column.startswith("final_")
-                )
+                if run_id not in diverged:
+                    grid[seed, place] = values.get(run_id, np.nan)
+        lost = np.array([not diverged.isdisjoint(arm.run_ids) for arm in members])
         x = np.array([float(arm.settings[along.key]) for arm in members])
-        if present.any():
-            yield Curve(members, Series(members[0], x, grid, present))
+        present = ~np.isnan(grid)  # NaN was not measured: a run that goes there has diverged
+        if present.any() or lost.any():
+            yield Curve(members, Series(members[0], x, grid, present), lost)
 
 
 def _draw(
@@ -296,7 +321,8 @@ def _draw(
                 gid=gid,
                 **style,
             )
-        for rail, mask in band.marks.items():
+        marks = band.marks | ({DIVERGED: curve.lost} if curve.lost.any() else {})
+        for rail, mask in marks.items():
             if mask[i]:
                 mark(axes, x[i : i + 1], scale, rail, colour, gid=gid)
 

@@ -11,9 +11,8 @@ import pandas as pd
 from vgrad.arms import APART, differing, setting_columns
 from vgrad.errors import ConfigError, did_you_mean
 from vgrad.figures.quantities import numbers
-from vgrad.figures.scale import Numbers
-from vgrad.figures.settings import typed
-from vgrad.phrases import listed
+from vgrad.figures.scale import DIVERGED, Numbers
+from vgrad.phrases import listed, typed
 
 RESULTS = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # the first that there is
 MOST_LEVELS = 8  # of a number; where there are more they are taken together in fifths
@@ -138,11 +137,13 @@ def _decay(runs: pd.DataFrame) -> Numbers | None:
 
 def results_of(runs: pd.DataFrame) -> Numbers | None:
     """The final accuracy, or the log of the loss; a run that diverged is as bad as the worst."""
+    diverged = runs["status"].to_numpy() == DIVERGED if "status" in runs else False
     for column in RESULTS:
         result = numbers(runs[column]) if column in runs else np.empty(0)
         if np.isfinite(result).any():
             with np.errstate(all="ignore"):
                 result = result if "accuracy" in column else -np.log(result)
+            result = np.where(diverged, np.nan, result)
             finite = result[np.isfinite(result)]
             worst = finite.min() if len(finite) else 0.0
             return np.where(np.isfinite(result), result, worst)

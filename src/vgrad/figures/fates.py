@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from vgrad.arms import Arm
+from vgrad.arms import Arm, differing
 from vgrad.figures.arm_profiles import at_end, number_of
 from vgrad.figures.bands import draw_arm
 from vgrad.figures.looks import Look
@@ -20,7 +20,7 @@ from vgrad.figures.palette import FATES, INK, MUTED, activation_colour
 from vgrad.figures.quantities import Quantity
 from vgrad.figures.scale import Scale
 from vgrad.figures.series import Points, Rows, Series, banded, series, table
-from vgrad.figures.settings import differing, levels, said, shown
+from vgrad.figures.settings import levels, said, shown
 from vgrad.figures.split import spread
 from vgrad.figures.style import CELL_WIDTH, Sheet, plain, styled
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vgrad.arms import Arm
 from vgrad.figures.lines import layer_ticks
+from vgrad.figures.live import Cells
 from vgrad.figures.palette import INK, MUTED, RAIL
 from vgrad.figures.quantities import BY_LAYER, INNER, UPDATE_RATIO, Quantity, numbers
 from vgrad.figures.scale import Numbers, Scale, number, special
@@ -46,7 +47,7 @@ def heat(
     figure = Sheet(len(quantities), title or arm.label)
     own = [rows for _, rows in layers[layers["run_id"].isin(arm.run_ids)].groupby("run_id")]
     for place, quantity in enumerate(quantities):
-        _draw(figure.panels[place], own, quantity)
+        _draw(figure, place, own, quantity)
     count = len(own)
     figure.note = f"The mean of {count} seeds." if count > 1 else ""
     figure.caption = _caption(own, arm)
@@ -65,13 +66,14 @@ def heatmaps(layers: pd.DataFrame, title: str = "") -> Sheet:
         title: a heading.
     """
     figure = Sheet(len(BY_LAYER), title)
-    for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
-        _draw(axes, [layers], quantity)
+    for place, quantity in enumerate(BY_LAYER):
+        _draw(figure, place, [layers], quantity)
     return figure
 
 
-def _draw(axes: Axes, runs: Sequence[pd.DataFrame], quantity: Quantity) -> None:
+def _draw(figure: Sheet, place: int, runs: Sequence[pd.DataFrame], quantity: Quantity) -> None:
     """One quantity: the mean of runs that are of one arm."""
+    axes = figure.panels[place]
     deepest = max(int(layers["layer"].max()) for layers in runs)
     if quantity.of_hidden and deepest > 1:
         runs = [layers[layers["layer"] < deepest] for layers in runs]
@@ -94,9 +96,12 @@ def _draw(axes: Axes, runs: Sequence[pd.DataFrame], quantity: Quantity) -> None:
     marked = {name: mask & present for name, mask in masks.items() if (mask & present).any()}
     for name, mask in marked.items():
         _hatch(axes, mask, name)
-    _label(axes, steps, len(grid), quantity, last="out" if len(grid) == deepest else None)
+    has_output = len(grid) == deepest
+    _label(axes, steps, len(grid), quantity, last="out" if has_output else None)
     _scale_bar(axes, scale, (low, high), colours)
     _legend(axes, list(marked))
+    parts = (quantity.column, figure.place(axes), tuple(steps), grid, present, scale)
+    figure.cells[place] = Cells(*parts, has_output)
 
 
 def _ends(scale: Scale) -> tuple[float, float]:

@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 
 from vgrad.figures.palette import GRID, GUIDE_DASH, MUTED, RAIL, Dash
 from vgrad.figures.quantities import Quantity
-from vgrad.figures.scale import Numbers, Scale
+from vgrad.figures.scale import DIVERGED, Numbers, Scale, odd, usual
 from vgrad.figures.style import name_axes
 
 MOST_MARKS = 60  # of one line on one rail
-MARKERS = {"NaN": "x", "∞": "^", "−∞": "v", "0": "v"}
+MARKERS = {"NaN": "x", "∞": "^", "−∞": "v", "0": "v", DIVERGED: "X"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,23 @@ class Line:
     dotted: bool = False  # a dot at each value
     width: float = 1.5
     alpha: float = 1.0
+    strand: int = 0  # its number on a page, see `Live`
 
 
-def draw(axes: Axes, quantity: Quantity, lines: Sequence[Line]) -> Scale:
-    """Draws the lines on the scale that shows them all, with the rails that they need."""
-    scale = quantity.scale(np.concatenate([line.values for line in lines] or [np.empty(0)]))
+def draw(
+    axes: Axes, quantity: Quantity, lines: Sequence[Line], seen: Numbers | None = None
+) -> Scale:
+    """Draws the lines on the scale that shows them all, with the rails that they need.
+
+    Args:
+        axes: where.
+        quantity: what.
+        lines: the lines.
+        seen: what can be shown in the place of one of them.
+    """
+    values = [line.values for line in lines]
+    values += [] if seen is None else [usual(seen), odd(seen)]
+    scale = quantity.scale(np.concatenate(values or [np.empty(0)]))
     for line in lines:
         _draw_line(axes, line, scale)
     name_axes(axes, quantity.title, quantity.axis)
@@ -83,7 +95,14 @@ def stroke(axes: Axes, x: Numbers, y: Numbers, **style: Any) -> None:
 
 
 def mark(
-    axes: Axes, x: Numbers, scale: Scale, rail: str, colour: str, *, gid: str, alpha: float = 1.0
+    axes: Axes,
+    x: Numbers,
+    scale: Scale,
+    rail: str,
+    colour: str,
+    *,
+    gid: str | None,
+    alpha: float = 1.0,
 ) -> None:
     """Marks on a rail, for what has no place on the axis."""
     x = x[:: -(-len(x) // MOST_MARKS) or 1]
@@ -112,15 +131,22 @@ def _draw_line(axes: Axes, line: Line, scale: Scale) -> None:
         marker="o" if line.dotted else "",
         markersize=1.4 + line.width,
         markeredgewidth=0,
+        gid=_gid(line),
     )
     for rail, mask in scale.marks(line.values).items():
-        mark(axes, line.x[mask], scale, rail, line.colour, gid=f"rail {rail}", alpha=line.alpha)
+        mark(axes, line.x[mask], scale, rail, line.colour, gid=_gid(line), alpha=line.alpha)
+
+
+def _gid(line: Line) -> str | None:
+    return f"arm-{line.strand}" if line.strand else None
 
 
 def _ticks(axes: Axes, scale: Scale, show: Callable[[str], str]) -> None:
     axes.set_ylim(*scale.limits)
     places, labels = zip(*scale.ticks(), strict=True)
     axes.set_yticks(places, [show(label) for label in labels])
+    if DIVERGED in scale.rails:  # a long word for the margin
+        axes.get_yticklabels()[list(labels).index(DIVERGED)].set_fontsize(7)
     axes.grid(axis="y")
     if scale.limits[1] > scale.high:
         axes.axhspan(scale.high, scale.limits[1], color=RAIL, zorder=0, linewidth=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vgrad.arms import Arm
+from vgrad.arms import Arm, differing
 from vgrad.figures.facets import Facets
 from vgrad.figures.palette import (
     INK,
@@ -16,7 +16,7 @@ from vgrad.figures.palette import (
     init_dash,
     ramp,
 )
-from vgrad.figures.settings import differing, levels, said, shown
+from vgrad.figures.settings import levels, said, shown
 from vgrad.figures.style import Key
 from vgrad.phrases import is_number
 

@@ -53,6 +53,7 @@ INIT_DASHES: Mapping[str, Dash] = {
     "lecun_normal": (0, (1, 1.2)),
     "orthogonal": (0, (5, 1.5, 1, 1.5)),
     "matched": (0, (7, 2, 1, 1, 1, 2)),
+    "critical": (0, (7, 1.2, 3, 1.2)),
     "he_uniform": (0, (12, 1.2)),
     "xavier_uniform": (0, (2.2, 1.2)),
     "lecun_uniform": (0, (1, 2.4)),

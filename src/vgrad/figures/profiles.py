@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from vgrad.figures.lines import Line, draw, label_layers
+from vgrad.figures.live import STRANDS, Live
 from vgrad.figures.palette import EARLY, LATE, MIDDLE
 from vgrad.figures.quantities import BY_LAYER, Quantity, numbers
 from vgrad.figures.scale import Numbers
 from vgrad.figures.style import Key, Sheet, styled
+
+FIRST, CHOSEN, LAST = STRANDS + 1, STRANDS + 2, STRANDS + 3
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One record of those that are drawn.
+
+    Attributes:
+        step: which.
+        strand: its line's number on a page: the one in the middle may be moved there.
+        colour: its line's.
+    """
+
+    step: int
+    strand: int
+    colour: str
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"step {self.step}" + (" (before training)" if self.step == 0 else "")
 
 
 @styled
@@ -23,10 +46,10 @@ def profiles(layers: pd.DataFrame, title: str = "") -> Sheet:
         layers: the rows of one run of `layers.parquet`.
         title: a heading.
     """
-    steps = chosen_steps(layers)
-    figure = Sheet(len(BY_LAYER), title, step_keys(steps))
-    for axes, quantity in zip(figure.panels, BY_LAYER, strict=True):
-        draw_steps(axes, layers, quantity, steps)
+    records = shown(layers)
+    figure = Sheet(len(BY_LAYER), title, step_keys(records))
+    for place, quantity in enumerate(BY_LAYER):
+        draw_steps(figure, place, layers, quantity, records)
     return figure
 
 
@@ -46,24 +69,43 @@ def chosen_steps(layers: pd.DataFrame) -> list[int]:
     return sorted({steps[0], middle, steps[-1]})
 
 
-def step_keys(steps: Sequence[int]) -> list[Key]:
+def shown(layers: pd.DataFrame) -> list[Shown]:
+    """The chosen steps, each with its look."""
+    looks = [(FIRST, EARLY), (CHOSEN, MIDDLE), (LAST, LATE)]
+    steps = chosen_steps(layers)
+    kept = looks if len(steps) == 3 else [looks[0], looks[-1]][: len(steps)]
+    return [Shown(step, *look) for step, look in zip(steps, kept, strict=True)]
+
+
+def step_keys(records: Sequence[Shown]) -> list[Key]:
     """The legend of one run's profiles."""
-    names = {0: "step 0 (before training)"}
-    return [
-        Key(names.get(step, f"step {step}"), colour, marker="o")
-        for step, colour in zip(steps, _step_colours(steps), strict=True)
-    ]
+    return [Key(record.name, record.colour, marker="o") for record in records]
 
 
-def draw_steps(axes: Axes, layers: pd.DataFrame, quantity: Quantity, steps: Sequence[int]) -> None:
-    """One quantity of one run by layer, a line for each step."""
-    lines = []
-    for place, (step, colour) in enumerate(zip(steps, _step_colours(steps), strict=True)):
-        x, values = by_layer(layers[layers["step"] == step], quantity)
-        width = 1.3 + 0.6 * (len(steps) - 1 - place)  # so that those that coincide all show
-        lines.append(Line(x, values, colour, dotted=True, width=width))
-    draw(axes, quantity, lines)
-    label_layers(axes, int(layers["layer"].max()), output_apart=True)
+def draw_steps(
+    figure: Sheet, place: int, layers: pd.DataFrame, quantity: Quantity, records: Sequence[Shown]
+) -> None:
+    """One quantity of one run by layer in a panel, a line for each step."""
+    axes, lines = figure.panels[place], []
+    for i, record in enumerate(records):
+        x, values = by_layer(layers[layers["step"] == record.step], quantity)
+        width = 1.3 + 0.6 * (len(records) - 1 - i)  # so that those that coincide all show
+        line = Line(x, values, record.colour, dotted=True, width=width, strand=record.strand)
+        lines.append(line)
+    deepest = int(layers["layer"].max())
+    inner = layers["layer"] < (deepest if quantity.of_hidden and deepest > 1 else deepest + 1)
+    scale = draw(axes, quantity, lines, numbers(layers.loc[inner, quantity.column]))
+    label_layers(axes, deepest, output_apart=True)
+    figure.live[place] = Live(
+        "layer",
+        quantity.column,
+        figure.place(axes),
+        axes.get_xlim(),
+        scale,
+        moves=len(records) > 2,
+        strands={record.strand: record.name for record in records},
+        moving=CHOSEN if len(records) > 2 else None,
+    )
 
 
 def by_layer(rows: pd.DataFrame, quantity: Quantity) -> tuple[Numbers, Numbers]:
@@ -72,7 +114,3 @@ def by_layer(rows: pd.DataFrame, quantity: Quantity) -> tuple[Numbers, Numbers]:
     if quantity.of_hidden and len(rows) > 1:
         rows = rows[:-1]
     return numbers(rows["layer"]), numbers(rows[quantity.column])
-
-
-def _step_colours(steps: Sequence[int]) -> list[str]:
-    return {1: [EARLY], 2: [EARLY, LATE]}.get(len(steps), [EARLY, MIDDLE, LATE])

@@ -20,8 +20,10 @@ Numbers = NDArray[np.float64]
 Tick = tuple[float, str]
 
 RAIL_GAP = 0.09  # the distance between two rails, as a share of the span of the data
+RARE = (0.3, 99.7)  # percentiles
 RAILS_ABOVE = ("∞", "NaN")
 RAILS_BELOW = ("0", "−∞")
+DIVERGED = "diverged"  # the rail of runs that have no result
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -64,6 +66,13 @@ class Scale:
         masks = special(values, self.kind)
         return {name: mask for name, mask in masks.items() if mask.any()}
 
+    def with_diverged(self) -> Scale:
+        """The same with one more rail, the lowest."""
+        gap = RAIL_GAP * (self.high - self.low)
+        below = sum(place < self.low for place in self.rails.values())
+        rails = {**self.rails, DIVERGED: self.low - gap * (below + 0.7)}
+        return Scale(self.kind, self.low, self.high, rails)
+
     def ticks(self, most: int = 7) -> list[Tick]:
         """At most some `most` ticks within the data, then one for each rail."""
         make = {"linear": _linear_ticks, "log": _log_ticks, "signed": _signed_ticks}[self.kind]
@@ -93,6 +102,20 @@ def choose(values: Numbers, prefer: Literal["log", "auto"] = "auto") -> Scale:
 def fixed(low: float, high: float, values: Numbers) -> Scale:
     """A linear scale with given ends, and the rails that the values need."""
     return Scale("linear", low, high, _rails(values, "linear", low, high))
+
+
+def usual(values: Numbers) -> Numbers:
+    """The ends of the finite values, but for a few of a thousand."""
+    values = values[np.isfinite(values) & (values != 0)]
+    if not values.size:
+        return values
+    return np.asarray(np.percentile(values, RARE, method="nearest"), dtype=np.float64)
+
+
+def odd(values: Numbers) -> Numbers:
+    """Those that may need a rail."""
+    found: Numbers = values[~np.isfinite(values) | (values == 0)]
+    return found
 
 
 def special(values: Numbers, kind: Kind) -> dict[str, NDArray[np.bool_]]:

@@ -130,12 +130,18 @@ def aligned(arm: Arm, points: Sequence[Points]) -> Series:
     return Series(arm, x, values, present)
 
 
-def banded(one: Series, scale: Scale) -> Band:
-    """The mean of a series over its seeds, and the interval of it, on a scale."""
+def banded(one: Series, scale: Scale, *, ending: bool = True) -> Band:
+    """The mean of a series over its seeds, and the interval of it, on a scale.
+
+    Args:
+        one: the series.
+        scale: where its values stand.
+        ending: whether a seed without further values has ended, as along the steps of training.
+    """
     placed = np.where(one.present, scale.place(one.values), np.nan)
     there = np.isfinite(placed)
     count, seeds = there.sum(0), one.present.sum(0)
-    told = 2 * seeds >= _alive(one.present)
+    told = 2 * seeds >= _alive(one.present) if ending else seeds > 0
     enough = told & (count > 0) & (2 * count >= seeds)
     middle, half = _mean(placed, there, count)
     middle[~enough] = np.nan

@@ -1,24 +1,14 @@
-"""The settings that set arms apart: which, their values in order, and how they are said."""
+"""The settings that set arms apart: their values in order, and how they are said."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from vgrad.arms import APART, Arm
-from vgrad.phrases import is_number
-from vgrad.store import order
+from vgrad.arms import Arm, differing
+from vgrad.phrases import is_number, typed
 
 OF_TRAINING = ("optimizer", "schedule", "steps", "epochs", "eval", "probe", "clip", "noise")
 NAMED_BY_VALUE = ("activation", "init", "loss", "data", "optimizer", "model")
-
-
-def differing(arms: Sequence[Arm]) -> list[str]:
-    """The settings in which some arms differ: activation, init and depth first.
-
-    A setting that is there because another choice differs (`activation.alpha`) is left out.
-    """
-    return [key for key in order.differing([arm.settings for arm in arms]) if key not in APART]
 
 
 def levels(arms: Sequence[Arm], key: str) -> list[str]:
@@ -32,11 +22,6 @@ def levels(arms: Sequence[Arm], key: str) -> list[str]:
 def shown(arm: Arm, key: str | None) -> str:
     """The value of a setting, as typed."""
     return typed(arm.settings.get(key) if key else None)
-
-
-def typed(value: Any) -> str:
-    """A value as typed on the command line."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def said(key: str | None, value: str) -> str:

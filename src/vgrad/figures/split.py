@@ -8,10 +8,10 @@ from itertools import groupby
 
 import numpy as np
 
-from vgrad.arms import Arm
+from vgrad.arms import Arm, differing
 from vgrad.figures.facets import Facets
 from vgrad.figures.looks import Looks
-from vgrad.figures.settings import differing, levels, said, shown
+from vgrad.figures.settings import levels, said, shown
 
 MOST_LINES = 12  # of one panel
 MOST_GROUPS = 6  # panels of one quantity

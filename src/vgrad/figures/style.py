@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vgrad.figures.live import Live
+from vgrad.figures.live import Cells, Live
 from vgrad.figures.palette import GRID, INK, MUTED, PAPER, Dash
 
 JOINERS = "\u200c\u200d"  # stand inside words and emoji
@@ -109,6 +109,7 @@ class Sheet(Figure):
         keys: the entries of the legend.
         boxes: the place of each panel in the figure's SVG: id → (x, y, width, height) in points.
         live: for each panel what a script must know to place values in it; None where it cannot.
+        cells: the panels that are maps, by their place.
         table: what is drawn, as a table; None where it is the records themselves.
         caption: one sentence that says what to see.
         note: how to read what is drawn: means, bands, and what was left out.
@@ -143,6 +144,7 @@ class Sheet(Figure):
         self.panels: list[Axes] = []
         self.boxes: dict[str, tuple[float, float, float, float]] = {}
         self.live: list[Live | None] = [None] * panels
+        self.cells: dict[int, Cells] = {}
         self.table: pd.DataFrame | None = None
         self.caption = ""
         self.note = ""

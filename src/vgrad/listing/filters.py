@@ -109,7 +109,8 @@ def check_key(key: str, rows: Sequence[Row]) -> None:
     """
     known = {name for row in rows for name in row}
     if key not in known:
-        also = {name.rpartition(".")[2]: name for name in known}
+        ends = {name.rpartition(".")[2]: name for name in sorted(known)}
+        also = {end: name for end, name in ends.items() if end not in known}
         raise ConfigError(f"No key of these runs is named {key!r}.{did_you_mean(key, known, also)}")
 
 

@@ -12,6 +12,7 @@ from vgrad import store
 from vgrad.errors import StoreError
 from vgrad.store import RunFile
 from vgrad.store.columns import DOCUMENT
+from vgrad.store.foretold import brief
 from vgrad.store.order import in_order
 
 
@@ -28,9 +29,14 @@ def read(*paths: Path) -> tuple[list[RunFile], list[str]]:
 
 
 def document(runs: Sequence[RunFile], problems: Sequence[str]) -> dict[str, Any]:
-    """The runs as plain data: what each run.json holds, its path, and its state by now."""
+    """The runs as plain data: what each run.json holds, its path, and its state by now.
+
+    The layers of the predictions are left out.
+    """
     return {
-        "runs": [{**run.document, "status": run.status, "path": str(run.path)} for run in runs],
+        "runs": [
+            {**brief(run.document), "status": run.status, "path": str(run.path)} for run in runs
+        ],
         "problems": list(problems),
     }
 

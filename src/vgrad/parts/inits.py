@@ -6,7 +6,7 @@ dimension. Biases are 0 unless the entry states how it draws them; to either, ev
 constant `bias` and noise of standard deviation `bias_std`.
 
 A `gain` may be the word auto: it is resolved to the number that suits the run's activation before
-weights are drawn, see `vgrad.gaussian.gain`.
+weights are drawn, see `vgrad.gaussian.gain`. An entry that is `resolved` stands for another one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ INITS = Registry(
     facts={
         "bias": None,  # (vector, fan_in, generator): fills the bias; None for zeros
         "layerwise": False,  # whether each layer is then scaled to Var z = 1 on a batch of data
+        "resolved": False,  # whether another init is drawn in its place, see `vgrad.draw`
     },
     common={
         "bias": Setting(0.0, "what biases start from", ANY),
@@ -47,13 +48,33 @@ INITS = Registry(
 SYMMETRY = "Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0, on symmetry"
 LECUN = "LeCun, Bottou, Orr & Müller 1998, doi:10.1007/3-540-49430-8_2, eq. 16"
 GLOROT = "Glorot & Bengio 2010, PMLR 9:249"
+EDGE = "Poole et al. 2016, arXiv:1606.05340; Hayou, Doucet & Rousseau 2019, arXiv:1902.06853"
 HE = "He, Zhang, Ren & Sun 2015, arXiv:1502.01852, eqs. 10, 14 and 15"
 
 
-@INITS.entry(source="the activation's own paper: see `vgrad list activations`")
+@INITS.entry(source="the activation's own paper: see `vgrad list activations`", resolved=True)
 def matched(weight: Tensor, generator: Generator) -> None:
     """The init that the activation's own literature asks for, named in its entry."""
     raise AssertionError("init=matched is resolved before weights are drawn")
+
+
+@INITS.entry(source=EDGE, choices={"distribution": ("normal", "orthogonal")}, resolved=True)
+def critical(
+    weight: Tensor, generator: Generator, *, distribution: str = "normal", limit: bool = False
+) -> None:
+    """W ~ N(0, σ_w² / fan_in), or W = σ_w Q, with the σ_w of the activation's critical point.
+
+    There χ₁ = σ_w² E[φ′(z)²] is 1 where the size of z settles (the edge of chaos), so that the
+    error signal neither vanishes nor explodes. It is that of σ_b² = `bias_std`² + `bias`², for
+    layers without norms and shortcuts; `vgrad theory` shows it.
+
+    Some activations have no such point (gelu, swish, mish, softplus), and without biases that of
+    tanh, elu, selu and their like is a limit, at which lengths vanish: networks of tens of layers
+    are not there yet. For them σ_w is that with which δ of layer 1 is as large as that of the last
+    hidden layer at the run's own depth, Π χ₁ = 1 over its layers, for inputs of E[x²] = 1. At
+    infinite depth it is that of the point; `limit` takes it from there at once.
+    """
+    raise AssertionError("init=critical is resolved before weights are drawn")
 
 
 @INITS.entry(

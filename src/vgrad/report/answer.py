@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from vgrad.diagnose import number, percent
 from vgrad.interval import Interval, of_difference
-from vgrad.phrases import counted, listed
+from vgrad.phrases import counted, listed, typed
 from vgrad.report.arm_rows import ArmRow
-from vgrad.report.naming import Naming, typed
+from vgrad.report.naming import Naming
 
 MOST_NAMED = 4  # groups of arms that one sentence names
+MOST_PLACES, LARGE = 5, 1e4  # decimals of a mean; from here on it is written as m·10ⁿ
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def answer(rows: Sequence[ArmRow], keys: Sequence[str]) -> list[Sentence]:
     parts = [
         _on_training(scope, where, naming),
         _on_best(scope, naming),
+        _on_open(scope, naming),
         *_on_gradients(scope, naming),
         _on_change(scope, rest, naming),
     ]
@@ -52,6 +54,9 @@ def spread(interval: Interval | None, show: Callable[[float], str] = percent) ->
         return show(interval.value)
     if show is percent:
         return f"{show(interval.value)} ± {_short(100 * half)}"
+    places = -math.floor(math.log10(half))  # of its first digit: more of the mean mean nothing
+    if 0 < places <= MOST_PLACES and abs(interval.value) < LARGE:
+        return f"{interval.value:.{places}f} ± {half:.{places}f}"
     return f"{show(interval.value)} ± {_short(half)}"
 
 
@@ -89,6 +94,15 @@ def _on_training(scope: Sequence[ArmRow], where: str, naming: Naming) -> Sentenc
     return Sentence(lead, f"{_named(good, naming, _range)}.")
 
 
+def _on_open(scope: Sequence[ArmRow], naming: Naming) -> Sentence | None:
+    """Which arms the seeds do not decide, where others train."""
+    left = [row for row in scope if row.is_judged and row.trains is None]
+    if not left or not any(row.trains for row in scope):
+        return None
+    named = _named(sorted(left, key=_score, reverse=True), naming, _range)
+    return Sentence("", f"Not decided: {named}.")
+
+
 def _on_one(row: ArmRow) -> Sentence:
     """Whether the only setting trains."""
     if row.trains is None:
@@ -107,15 +121,14 @@ def _on_best(scope: Sequence[ArmRow], naming: Naming) -> Sentence | None:
     best, *others = sorted(scored, key=_score, reverse=True)
     if min(len(row.accuracies) for row in scored) < 2:
         return Sentence("", "With one seed a setting, differences between these are not judged.")
-    equal = sum(not _is_better(best, other) for other in others)
+    alike = [other for other in others if not _is_better(best, other)]
+    equal = len(alike)
     if equal == 0:
         return Sentence("", f"{naming.one(best)} is best, and its seeds tell it from the others.")
     if equal == len(others):
         return Sentence("", "Their seeds do not tell which of these is best.")
-    count = "one other is" if equal == 1 else f"{equal} others are"
-    told = (
-        f"{naming.one(best)} has the best mean, from which by these seeds {count} not told apart."
-    )
+    count = f"{naming.one(alike[0])} is" if equal == 1 else f"{equal} others are"
+    told = f"The best mean is that of {naming.one(best)}; by these seeds {count} not told from it."
     return Sentence("", told)
 
 
@@ -136,6 +149,10 @@ def _on_gradients(scope: Sequence[ArmRow], naming: Naming) -> list[Sentence]:
             parts.append(Sentence(lead, f"for {_named(ill, naming, show)}."))
     if not parts and all(row.verdict == "healthy" for row in scope):
         parts.append(Sentence("The gradient", "stays healthy in all of them."))
+    slow = [row for row in scope if row.verdict == "healthy" and row.trains is False]
+    if parts and slow:
+        told = _named(sorted(slow, key=_score, reverse=True), naming, _range)
+        parts.append(Sentence("The gradient is healthy, and yet they do not train", f"{told}."))
     return parts
 
 
@@ -232,7 +249,8 @@ def _pace(group: Sequence[ArmRow]) -> str:
     else:
         low, high = (number(value).replace("-", "−") for value in (values[0], values[-1]))
         told = low if low == high else f"{low} to {high}"
-    return f"{told} decades a layer, δ × {number(10 ** values[-1])}"
+    kept = list(dict.fromkeys(number(10**value) for value in (values[0], values[-1])))
+    return f"{told} decades a layer, δ × {' to '.join(kept)}"
 
 
 def _share_of_diverged(group: Sequence[ArmRow]) -> str:

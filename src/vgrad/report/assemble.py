@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from vgrad.arms import Arm, differing
 from vgrad.arms import arms as arms_of
 from vgrad.diagnose import diagnose
@@ -15,6 +17,7 @@ from vgrad.report.anonymous import Veil, refuse_names, veil
 from vgrad.report.answer import answer
 from vgrad.report.arm_rows import ArmRow, arm_rows
 from vgrad.report.content import Content
+from vgrad.report.distributed import distributed
 from vgrad.report.picture import TOP, Material, Picture, Teller, headline, of_arms, of_run
 from vgrad.report.run import Run, names
 from vgrad.store import Frames
@@ -49,13 +52,13 @@ def only(frames: Frames, runs: Sequence[Run], refused: Sequence[str]) -> Frames:
     """The frames of these runs alone, with a line for each that was refused."""
     problems = [*frames.problems, *refused]
     if not refused:
-        return Frames(frames.runs, frames.steps, frames.layers, problems)
+        return replace(frames, problems=problems)
     ids = {run.file.run_id for run in runs}
-    runs_kept, steps, layers = (
+    runs_kept, steps, layers, theory = (
         frame[frame["run_id"].isin(ids)].reset_index(drop=True)
-        for frame in (frames.runs, frames.steps, frames.layers)
+        for frame in (frames.runs, frames.steps, frames.layers, frames.theory)
     )
-    return Frames(runs_kept, steps, layers, problems)
+    return Frames(runs_kept, steps, layers, problems, theory)
 
 
 def content_of(
@@ -81,15 +84,19 @@ def content_of(
     top: Picture | None = None
     themes: dict[str, list[Picture]] = {}
     own = {}
+    refused: list[str] = []
     called = names(runs, hidden=not shield.key("name"))
     if drawn:
         arms = [row.arm for row in rows]
         chance = _common_chance(runs)
         parts = (frames.runs, frames.steps, frames.layers)
-        material = Material(*parts, arms, placed, chance, _telling(rows))
-        themes = of_arms(material, tell) if several else {}
+        mapped = _telling(rows)
+        spread = distributed(runs, arms, mapped)
+        refused += spread.problems
+        material = Material(*parts, arms, placed, chance, mapped, frames.theory, spread)
+        themes = of_arms(material, tell)
         top = next(iter(themes.pop(TOP, [])), None) if several else headline(runs[0], called[0])
-        own = _own_pictures(runs, called)
+        own = _own_pictures(runs, called, frames.theory)
     return Content(
         question=wishes.question or words.question(runs, keys),
         answer=told,
@@ -97,7 +104,7 @@ def content_of(
         keys=keys,
         rows=rows,
         runs=runs,
-        problems=frames.problems,
+        problems=[*frames.problems, *refused],
         headline=top,
         themes=themes,
         own=own,
@@ -129,13 +136,15 @@ def _telling(rows: Sequence[ArmRow]) -> list[Arm]:
     return [found[word].arm for word in MAPPED if word in found][:MOST_MAPPED]
 
 
-def _own_pictures(runs: Sequence[Run], called: Sequence[str]) -> dict[str, dict[str, Picture]]:
+def _own_pictures(
+    runs: Sequence[Run], called: Sequence[str], theory: pd.DataFrame
+) -> dict[str, dict[str, Picture]]:
     """The pictures of each run by itself, if there are not too many."""
     if len(runs) > MOST_DRAWN:
         return {}
     alone = len(runs) == 1
     return {
-        run.file.run_id: of_run(run, name, "" if alone else f"run-{number}-")
+        run.file.run_id: of_run(run, name, "" if alone else f"run-{number}-", theory)
         for number, (run, name) in enumerate(zip(runs, called, strict=True), 1)
     }
 

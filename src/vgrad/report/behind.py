@@ -11,7 +11,7 @@ import pandas as pd
 
 from vgrad.diagnose import number
 
-MOST_CELLS = 1500  # of one figure
+MOST_CELLS = 700  # of one figure
 FEWEST = 3  # places along x: the first, one between, the last
 
 

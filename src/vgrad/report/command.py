@@ -1,43 +1,41 @@
-"""The command that repeats a run."""
+"""The overrides with which a run is repeated: those that were recorded, or else all settings."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from vgrad.report.naming import typed
+from vgrad.command import overrides
+from vgrad.report.anonymous import Veil
+from vgrad.report.run import Run
 
-BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
-WORDS = {"null", "true", "false", "nan", "inf"}
+OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.ASCII | re.DOTALL)
+MOST = 300  # overrides that a run is believed to have
 
 
-def command(settings: Mapping[str, Any]) -> str:
-    """The shell command with every setting of a run, so that it holds whatever the defaults are.
+def repeating(run: Run, settings: Mapping[str, Any], veil: Veil) -> list[str]:
+    """The overrides that repeat a run, each as typed.
+
+    Those that its run.json names leave out what was the default when it was made; an older
+    run.json names none, and then every setting is said.
 
     Args:
-        settings: flat keys as on the command line; `name` and what is None are left out.
+        run: the run.
+        settings: those of its settings that may be shown.
+        veil: what is left out.
     """
-    kept = {key: value for key, value in settings.items() if key != "name" and value is not None}
-    words = [f"{key}={_value(value)}" for key, value in kept.items()]
-    return shlex.join(["vgrad", "run", *words])
+    if not is_recorded(run):
+        return overrides(settings)
+    pairs = [word.partition("=") for word in run.file.document["command"]]
+    return [f"{key}={veil.text(value)}" for key, _, value in pairs if veil.key(key)]
 
 
-def _value(value: Any) -> str:
-    """A value in the grammar of Hydra's overrides."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        plain = BARE.fullmatch(value) and value.lower() not in WORDS
-        return value if plain else _quoted(value)
-    if isinstance(value, list):
-        return f"[{','.join(_value(item) for item in value)}]"
-    return typed(value)
+def is_recorded(run: Run) -> bool:
+    """Whether its run.json names overrides, and nothing else under that name."""
+    told = run.file.document.get("command")
+    return isinstance(told, list) and 0 < len(told) <= MOST and all(map(_is_one, told))
 
 
-def _quoted(text: str) -> str:
-    """Double quotes, in which Hydra's grammar escapes quotes and the backslashes before them."""
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return f'"{escaped}"'
+def _is_one(word: object) -> bool:
+    return isinstance(word, str) and OVERRIDE.fullmatch(word) is not None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vgrad.arms import Arm
 from vgrad.figures.live import Live
 from vgrad.figures.quantities import BY_LAYER, INNER
-from vgrad.figures.scale import Numbers
+from vgrad.figures.scale import Numbers, Scale
 from vgrad.figures.series import Series, banded
 
 RAILS = {"NaN": -32768, "∞": -32767, "−∞": -32766, "0": -32765}  # as in page.js
@@ -72,7 +72,7 @@ def pack_profiles(
     runs = {str(run_id): rows for run_id, rows in layers.groupby("run_id", sort=False)}
     start = 0
     for place, live in panels.items():
-        offset, unit = _units(live)
+        offset, unit = units(live.scale)
         key = (live.column, live.relative, live.arms, offset, unit)
         if key not in numbers:
             numbers[key] = len(series)
@@ -127,8 +127,8 @@ def chosen_steps(layers: pd.DataFrame) -> list[int]:
     return [int(step) for step in steps[kept]]
 
 
-def _units(live: Live) -> tuple[float, float]:
-    scale = live.scale
+def units(scale: Scale) -> tuple[float, float]:
+    """Where the codes of a scale begin, and how much one of them is, in placed units."""
     if scale.kind == "linear":
         return round(scale.low, 9), round((scale.high - scale.low) / LINEAR, 12)
     return 0.0, 1 / DECADE
@@ -145,8 +145,8 @@ def _arm(
     seeds = values.reshape(len(known), -1)
     there = np.ones(seeds.shape, dtype=bool)
     drawn = banded(Series(arm, np.arange(seeds.shape[1], dtype=float), seeds, there), live.scale)
-    middles = _codes(drawn.middle, drawn.marks, live).reshape(len(steps), -1)
-    half = np.nan_to_num((drawn.high - drawn.low) / 2 / _units(live)[1])
+    middles = codes_of(drawn.middle, drawn.marks, live.scale).reshape(len(steps), -1)
+    half = np.nan_to_num((drawn.high - drawn.low) / 2 / units(live.scale)[1])
     return middles, np.clip(np.rint(np.sqrt(half)), 0, 255).astype(np.uint8).reshape(middles.shape)
 
 
@@ -171,9 +171,9 @@ def _at_steps(rows: pd.DataFrame, steps: Sequence[int], live: Live) -> Numbers:
     return chosen
 
 
-def _codes(placed: Numbers, marks: Mapping[str, NDArray[np.bool_]], live: Live) -> Codes:
+def codes_of(placed: Numbers, marks: Mapping[str, NDArray[np.bool_]], scale: Scale) -> Codes:
     """Places as codes; where there is none, that of the rail on which something lies."""
-    offset, unit = _units(live)
+    offset, unit = units(scale)
     with np.errstate(all="ignore"):
         codes = np.clip(np.rint((placed - offset) / unit), NONE + 1, 32767)
     empty = np.isnan(codes)

@@ -11,11 +11,11 @@ from vgrad.arms import Arm
 from vgrad.diagnose import number, percent
 from vgrad.figures import plain
 from vgrad.interval import Interval
-from vgrad.phrases import counted
+from vgrad.phrases import counted, typed
 from vgrad.report.anonymous import Veil
 from vgrad.report.answer import Sentence, spread
 from vgrad.report.arm_rows import ArmRow
-from vgrad.report.naming import NONE, in_words, typed
+from vgrad.report.naming import NONE, in_words
 from vgrad.report.picture import Picture
 from vgrad.report.run import Run, names
 
@@ -83,6 +83,18 @@ class Content:
         many += [picture for pictures in self.themes.values() for picture in pictures]
         many += [picture for pictures in self.own.values() for picture in pictures.values()]
         return many
+
+    @property
+    def moved(self) -> list[Picture]:
+        """The pictures whose lines a reader may move: those of all runs together, or of the one."""
+        alone = len(self.runs) == 1
+        apart = {id(p) for own in self.own.values() for p in own.values() if not alone}
+        return [picture for picture in self.pictures if id(picture) not in apart]
+
+    def shown(self, theme: str) -> list[Picture]:
+        """The pictures of a theme; of a page about one run its own are among them, and first."""
+        own = next(iter(self.own.values()), {}) if len(self.runs) == 1 else {}
+        return [*([own[theme]] if theme in own else []), *self.themes.get(theme, [])]
 
     def names(self) -> list[str]:
         """What each run is called."""

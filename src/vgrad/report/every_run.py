@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vgrad.command import command
 from vgrad.diagnose import number
 from vgrad.figures import plain
+from vgrad.phrases import typed
 from vgrad.report.anonymous import Veil
-from vgrad.report.command import command
+from vgrad.report.command import repeating
 from vgrad.report.compact import packed_json
 from vgrad.report.content import Content, result_of
-from vgrad.report.naming import typed
 from vgrad.report.run import Run
 
-ASIDE = ("config", "summary", "files", "format", "run_id", "status", "sha256")
+# What has its place elsewhere: on the page, or in the figures.
+OWN = ("command", "theory", "stack")
+ASIDE = ("config", "summary", "files", "format", "run_id", "status", "sha256", *OWN)
 RESOLVED = {  # of the summary: what the config left open, and what happened beside the records
     "resolved_init": "init resolved to",
     "resolved_gain": "init.gain resolved to",
@@ -42,6 +46,8 @@ def every_run(content: Content) -> EveryRun:
     settings = [content.settings(run) for run in runs]
     told = [dict(about(run, content.veil)) for run in runs]
     alike, alike_told = _shared(settings), _shared(told)
+    words = [repeating(run, own, content.veil) for run, own in zip(runs, settings, strict=True)]
+    in_all = [word for word in words[0] if all(word in one for one in words)]
     keys = [key for key in content.keys if any(key in one for one in settings)]
     classes = any(run.summary["final_val_accuracy"] is not None for run in runs)
     results = ["accuracy", "pace"] if classes else ["val_loss", "pace"]
@@ -49,7 +55,8 @@ def every_run(content: Content) -> EveryRun:
     columns = [("run", False), *((key, False) for key in keys), ("seed", True)]
     columns += [("status", False), ("gradient", False), *((headings[r], True) for r in results)]
     rows = []
-    for run, name, own, facts in zip(runs, content.names(), settings, told, strict=True):
+    parts = zip(runs, content.names(), settings, told, words, strict=True)
+    for run, name, own, facts, its in parts:
         numbers = result_of(run)
         apart = {key: value for key, value in own.items() if key not in alike}
         rows.append(
@@ -62,7 +69,7 @@ def every_run(content: Content) -> EveryRun:
                     str(run.summary["verdict"]),
                     *(numbers[result] for result in results),
                 ],
-                "command": plain(_words(apart), 4000),
+                "command": plain(shlex.join(word for word in its if word not in in_all), 4000),
                 "settings": [(key, _text(value)) for key, value in apart.items()],
                 "about": [
                     *([("folder", plain(run.file.path, 300))] if content.veil.key("path") else []),
@@ -72,7 +79,7 @@ def every_run(content: Content) -> EveryRun:
             }
         )
     document = {
-        "command": command(alike),
+        "command": plain(command(in_all), 4000),
         "settings": [(key, _text(value)) for key, value in alike.items()],
         "about": list(alike_told.items()),
         "numbers": [is_number for _, is_number in columns],
@@ -128,11 +135,6 @@ def _shared(maps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for key, value in first.items()
         if all(key in one and repr(one[key]) == repr(value) for one in maps)
     }
-
-
-def _words(settings: Mapping[str, Any]) -> str:
-    """The end of a command: these settings alone."""
-    return command(settings).removeprefix("vgrad run").strip()
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from vgrad.report.arm_table import as_csv, as_latex
 from vgrad.report.compact import pack_profiles
 from vgrad.report.content import Content
 from vgrad.report.folder import PAGE, TEXT
+from vgrad.report.maps import pack_maps
 from vgrad.report.markdown import as_markdown
 from vgrad.report.page import moving, render
 from vgrad.report.picture import Picture
@@ -44,8 +45,8 @@ def write(folder: Path, content: Content, frames: Frames, formats: Sequence[str]
     if content.pictures:
         write_figures(folder / "figures", content.pictures, svg="html" in formats)
     if "html" in formats:
-        profiles = pack_profiles(frames.layers, content.arms, moving(content.pictures))
-        _put(folder / PAGE, render(content, profiles))
+        profiles = pack_profiles(frames.layers, content.arms, moving(content.moved))
+        _put(folder / PAGE, render(content, profiles, pack_maps(content.pictures)))
     if "md" in formats:
         _put(folder / TEXT, as_markdown(content))
     if "latex" in formats:

@@ -8,7 +8,7 @@ are the panel's own, and each panel apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -25,18 +25,26 @@ CURVE = re.compile(r"[^MLzZ\d\s.eE+-]")
 SEGMENT = re.compile(r"([MLzZ])([^MLzZ]*)")
 NO_TURN = re.compile(r"^rotate\(-?0 ")
 OF_ARMS = re.compile(r"(arm|band|arms)-([\d-]+)")  # the ids of what belongs to an arm, or several
+BAND = re.compile(r"band-")
+LINE_UNITS, BAND_UNITS = 100, 10  # of a point: the script reads numbers back from lines alone
+Namer = Callable[[str], str]
 
 
 @dataclass
 class Styles:
-    """The classes that the figures of one page share."""
+    """The classes that the figures of one page share, and the ids that they have each."""
 
     classes: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
 
     def name(self, style: str) -> str:
         """The class of a style; equal styles have one."""
         plain = _without_font(style)
         return self.classes.setdefault(plain, f"f{len(self.classes)}")
+
+    def id(self, name: str) -> str:
+        """A short id on the page for a long one: there are thousands of references."""
+        return self.ids.setdefault(name, f"k{len(self.ids)}")
 
     def css(self) -> str:
         """A rule for each class, its colours as variables."""
@@ -65,14 +73,30 @@ def panels(
         styles: collects the looks.
     """
     root = ElementTree.fromstring(svg)
+    bands = {
+        id(path)
+        for group in root.iter()
+        if BAND.match(group.get("id", ""))
+        for path in group.iter()
+    }
     for element in root.iter():
-        _clean(element, styles)
+        _clean(element, styles, BAND_UNITS if id(element) in bands else LINE_UNITS)
     named = {element.get("id", ""): element for element in root.iter() if element.get("id")}
     targets = {name: element for name, element in named.items() if element.tag != "g"}
     return [
-        _panel([named[name] for name in named if name.split(".")[0] == gid], box, targets, prefix)
+        _panel(
+            [named[name] for name in named if name.split(".")[0] == gid],
+            box,
+            targets,
+            _namer(styles, f"{prefix}-{gid}"),
+        )
         for gid, box in boxes.items()
     ]
+
+
+def _namer(styles: Styles, start: str) -> Namer:
+    """Short ids for the names in one panel."""
+    return lambda name: styles.id(f"{start}-{name}")
 
 
 def write(element: Element) -> str:
@@ -84,13 +108,11 @@ def _panel(
     groups: list[Element],
     box: tuple[float, float, float, float],
     targets: Mapping[str, Element],
-    prefix: str,
+    own: Namer,
 ) -> Element:
     """The groups of one panel with all that they refer to."""
     panel = Element("svg", {"viewBox": " ".join(f"{n:.6g}" for n in box), "role": "img"})
     definitions = ElementTree.SubElement(panel, "defs")
-    gid = groups[0].get("id", "")
-    own = f"{prefix}-{gid}-"
     wanted = [name for group in groups for name in _references(group)]
     seen: set[str] = set()
     while wanted:
@@ -99,26 +121,34 @@ def _panel(
             seen.add(name)
             definitions.append(_copy(targets[name], own, keep_id=True))
             wanted += _references(targets[name])
-    panel.extend(_copy(group, own) for group in groups)
+    for group in groups:
+        panel.extend(_lifted(_copy(group, own)))
     return panel
 
 
-def _copy(element: Element, own: str, *, keep_id: bool = False) -> Element:
+def _lifted(element: Element) -> list[Element]:
+    """An element, or what is in it where it is a group that says nothing."""
+    return list(element) if element.tag == "g" and not element.attrib else [element]
+
+
+def _copy(element: Element, own: Namer, *, keep_id: bool = False) -> Element:
     """A deep copy without ids and definitions, its references made the panel's own."""
     attributes = {}
     for name, value in element.attrib.items():
         if name == "id":
             if keep_id:
-                attributes[name] = own + value
+                attributes[name] = own(value)
             elif drawn := OF_ARMS.fullmatch(value):
                 attributes[f"data-{drawn[1]}"] = drawn[2].replace("-", " ")
         elif name == "href" and value.startswith("#"):
-            attributes[name] = f"#{own}{value[1:]}"
+            attributes[name] = f"#{own(value[1:])}"
         else:
-            attributes[name] = REFERENCE.sub(rf"url(#{own}\1)", value)
+            attributes[name] = REFERENCE.sub(lambda found: f"url(#{own(found[1])})", value)
     copy = Element(element.tag, attributes)
     copy.text = element.text if element.tag == "text" else None
-    copy.extend(_copy(child, own) for child in element if child.tag != "defs")
+    for child in element:
+        if child.tag != "defs":
+            copy.extend(_lifted(_copy(child, own)))
     return copy
 
 
@@ -130,7 +160,7 @@ def _references(element: Element) -> Iterator[str]:
             yield from REFERENCE.findall(value)
 
 
-def _clean(element: Element, styles: Styles) -> None:
+def _clean(element: Element, styles: Styles, units: int) -> None:
     """Plain names, short numbers, and a class in place of a style."""
     element.tag = NAMESPACE.sub("", element.tag)
     attributes = {NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
@@ -143,7 +173,7 @@ def _clean(element: Element, styles: Styles) -> None:
         if name in attributes:
             attributes[name] = LONG_NUMBER.sub(r"\1", attributes[name]).replace("\n", "")
     if "d" in attributes:
-        attributes["d"] = short(attributes["d"])
+        attributes["d"] = short(attributes["d"], units)
     if style.strip("; "):
         element_class, clip = _split(style)
         attributes |= clip
@@ -152,10 +182,14 @@ def _clean(element: Element, styles: Styles) -> None:
     element.attrib.update(attributes)
 
 
-def short(path: str) -> str:
+def short(path: str, units: int = LINE_UNITS) -> str:
     """A path of straight lines in fewer letters: each point as its distance from the last.
 
     The distances are between rounded points, so that no error adds up.
+
+    Args:
+        path: as matplotlib writes it.
+        units: of a point: to how much of it is rounded.
     """
     if CURVE.search(path):
         return path
@@ -165,20 +199,20 @@ def short(path: str) -> str:
         if letter in "zZ":
             parts.append("z")
             continue
-        x, y = (round(100 * float(number)) for number in rest.split())
+        x, y = (round(units * float(number)) for number in rest.split())
         if letter == "M":
-            parts.append(f"M{_hundredths(x)} {_hundredths(y)}l")
+            parts.append(f"M{_points(x, units)} {_points(y, units)}l")
         else:
             dx, dy = x - at[0], y - at[1]
-            parts.append(f"{_hundredths(dx)} {_hundredths(dy)} ")
+            parts.append(f"{_points(dx, units)} {_points(dy, units)} ")
         at = (x, y)
     text = "".join(parts).replace(" -", "-").replace(" z", "z")
     return text.replace("lM", "M").replace("lz", "z").strip(" l")
 
 
-def _hundredths(count: int) -> str:
-    """A number of hundredths without idle zeros: 0.50 is .5."""
-    text = f"{count / 100:.2f}".rstrip("0").rstrip(".")
+def _points(count: int, units: int) -> str:
+    """A number of units in points, without idle zeros: 0.50 is .5."""
+    text = f"{count / units:.2f}".rstrip("0").rstrip(".")
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 

@@ -12,7 +12,7 @@ from vgrad.report.folder import made_aside
 from vgrad.report.formats import check_formats, write
 from vgrad.report.picture import Teller
 from vgrad.report.run import collect
-from vgrad.store import load, read_runs
+from vgrad.store import Frames, load
 
 
 def build(
@@ -26,6 +26,7 @@ def build(
     hue: str | None = None,
     facet: str | None = None,
     formats: Sequence[str] = ("html",),
+    frames: Frames | None = None,
     tell: Teller = lambda what: None,
     warn: Teller = lambda problem: None,
 ) -> Path:
@@ -42,6 +43,7 @@ def build(
         hue: the setting that has the colours.
         facet: the setting that has panels of its own.
         formats: some of FORMATS.
+        frames: what `vgrad.store.load` gives for the same paths, where that is there already.
         tell: hears what is being done.
         warn: hears of each file that could not be read.
 
@@ -57,8 +59,8 @@ def build(
     """
     check_formats(formats)
     tell("reading the runs")
-    frames = load(*paths)
-    runs, refused = collect(frames, read_runs(*paths)[0])
+    frames = load(*paths) if frames is None else frames
+    runs, refused = collect(frames)
     if not runs:
         raise StoreError(" ".join(refused))
     left = Claimed(question, claims) if question is not None or claims else claimed(paths)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from vgrad.command import command
 from vgrad.figures import plain
 from vgrad.report.answer import Sentence
-from vgrad.report.command import command
+from vgrad.report.command import repeating
 from vgrad.report.content import RESULT, Content, cells, columns, on_diverged, result_of
 from vgrad.report.every_run import recording_cost
 from vgrad.report.folder import TEXT_MARK
@@ -76,7 +77,8 @@ def _runs(content: Content) -> Iterator[str]:
         told = {key: text for key, text in result_of(run).items() if text}
         facts = ", ".join(f"{key} {text}" for key, text in told.items())
         yield f"**{escaped(name)}**: {run.summary['status']}, {run.summary['verdict']}; {facts}"
-        yield f"```sh\n{plain(command(content.settings(run)), 4000)}\n```"
+        words = repeating(run, content.settings(run), content.veil)
+        yield f"```sh\n{plain(command(words), 4000)}\n```"
 
 
 def _picture(picture: Picture) -> str:

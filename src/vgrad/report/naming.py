@@ -7,20 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vgrad.phrases import listed
+from vgrad.phrases import listed, typed
 from vgrad.report.arm_rows import ArmRow
 
 NONE = "–"  # in the place of a setting that an arm has not
-
-
-def typed(value: Any) -> str:
-    """A setting as it is typed: the shortest text that is exactly its value, `50` for 50.0."""
-    if value is None:
-        return "null"
-    if isinstance(value, float) and math.isfinite(value):
-        short = f"{value:g}"
-        return short if float(short) == value else repr(float(value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def in_words(value: Any) -> str:

@@ -116,6 +116,7 @@ function showRun(box, told, row) {
 // ---- the page comes alive ----------------------------------------------------------------
 const panels = $$("svg[data-live]").map((svg) => new Panel(svg));
 const moving = panels.filter((panel) => Number.isInteger(panel.live.series));
+const grids = $$("svg[data-map]").map((svg) => new Grid(svg));
 const through = $$("[data-arms] path[d]").filter((path) => !path.closest("defs"));
 const canUnpack = "DecompressionStream" in window;
 const table = $("#verdicts"), search = $("#filter");
@@ -146,6 +147,7 @@ function restore() {
 function start() {
   for (const element of $$("[data-script]")) element.hidden = false;
   for (const panel of panels) listen(panel);
+  if (canUnpack) for (const grid of grids) watch(grid);
   for (const button of $$("#arms button[data-word]"))
     button.addEventListener("click", () => {
       const word = button.dataset.word;
@@ -165,6 +167,7 @@ function start() {
     showTheme();
     write();
   });
+  if (!$("#arms button") && !(canUnpack && moving.length)) $("#arms")?.setAttribute("hidden", "");
   for (const slider of $$("input[data-slider]")) {
     slider.closest("[data-moves]").hidden = !(canUnpack && moving.length);
     slider.addEventListener("input", () => void moveTo(Number(slider.value)).then(write));

@@ -15,18 +15,21 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from vgrad.command import command
 from vgrad.diagnose import number
 from vgrad.figures import BY_LAYER, plain
 from vgrad.figures.live import Live
+from vgrad.phrases import typed
 from vgrad.report import inline
 from vgrad.report.behind import Behind, behind
-from vgrad.report.command import command
+from vgrad.report.command import is_recorded, repeating
 from vgrad.report.compact import Profiles, in_script, of_hidden
 from vgrad.report.content import RESULT, Content, cells, columns, on_diverged, result_of
 from vgrad.report.every_run import about, every_run, recording_cost
 from vgrad.report.inline import Styles
 from vgrad.report.legend import legend
-from vgrad.report.naming import NONE, typed
+from vgrad.report.maps import Maps
+from vgrad.report.naming import NONE
 from vgrad.report.picture import AT_THE_END, THEMES, Picture, theme_title
 from vgrad.report.run import Run, by_layer
 
@@ -35,9 +38,11 @@ CODE = re.compile(r"`([^`]*)`")
 IN_ALL = {"pace": "δ kept per layer", "reach": "δ of layer 1"}
 OF_CLASSES = {"accuracy": "accuracy", "best": "best"}
 OF_NUMBERS = {"train_loss": "training loss", "val_loss": "validation loss"}
+SHARES = ("saturated", "dead")  # beside the accuracies, what has an axis from 0 to 100 %
 MOST_TOGGLED = 40  # values of a setting that get a button each
-SCRIPT = ("state.js", "panels.js", "page.js")  # plain, without a build; the first is needed first
+SCRIPT = ("state.js", "panels.js", "maps.js", "page.js")  # plain, without a build, in this order
 AT_A_GLANCE = 3  # panels of the headline, a row of them
+IN_A_ROW = 4  # of two groups two quantities, side by side: two rows do not fit on a screen
 ROWS_OF_GROUPS = 2  # or rows, where each has a panel for each group of arms
 USUAL = ("activation", "init", "depth")  # shown where nothing sets the runs apart
 
@@ -56,14 +61,15 @@ class Block:
     behind: Behind | None
 
 
-def render(content: Content, profiles: Profiles) -> str:
+def render(content: Content, profiles: Profiles, maps: Maps) -> str:
     """The page as HTML.
 
     Args:
         content: what it says.
         profiles: what the slider moves.
+        maps: the cells of the heat maps.
     """
-    builder = _Builder(content, profiles)
+    builder = _Builder(content, profiles, maps)
     shown = builder.shown()
     css, script = Markup(builder.css()), Markup(_script())  # nothing in them of a run
     hashes = {"css_hash": _digest(css), "script_hash": _digest(script)}
@@ -73,9 +79,10 @@ def render(content: Content, profiles: Profiles) -> str:
 class _Builder:
     """Collects the looks of all figures while the parts of a page are made."""
 
-    def __init__(self, content: Content, profiles: Profiles) -> None:
+    def __init__(self, content: Content, profiles: Profiles, maps: Maps) -> None:
         self._content = content
         self._profiles = profiles
+        self._maps = maps
         self._styles = Styles()
 
     def css(self) -> str:
@@ -98,14 +105,14 @@ class _Builder:
             "problems": [
                 plain(content.veil.problem(problem), 1000) for problem in content.problems
             ],
-            "headline": top and self.block(top, glance),
+            "headline": top and self.block(top, glance, brief=True),
             "columns": columns(content) if several else {},
             "rows": [(row.arm.number, cells(row, content)) for row in content.rows],
             "toggles": _toggles(content) if several else {},
             "themes": [
-                (theme_title(theme, content.arms), intro, [*map(self.block, content.themes[theme])])
+                (theme_title(theme, content.arms), intro, [*map(self.block, pictures)])
                 for theme, (_, intro) in THEMES.items()
-                if content.themes.get(theme)
+                if (pictures := content.shown(theme))
             ],
             "findings": _findings(content) if not several else [],
             "rest": self.block(top, rest) if top and rest else None,
@@ -126,12 +133,15 @@ class _Builder:
             "version": _version(),
         }
 
-    def block(self, picture: Picture, chosen: Sequence[int] | None = None) -> Block:
+    def block(
+        self, picture: Picture, chosen: Sequence[int] | None = None, *, brief: bool = False
+    ) -> Block:
         """A picture as panels of inline SVG with a legend in HTML.
 
         Args:
             picture: the picture.
             chosen: the places of the panels that are shown; all if not given.
+            brief: whether they are to fit on the first screen.
         """
         sheet = picture.sheet
         chosen = list(range(len(sheet.panels))) if chosen is None else chosen
@@ -145,8 +155,15 @@ class _Builder:
                 panel.set("data-title", title)
                 series = self._profiles.of_panel.get((picture.slug, place))
                 panel.set("data-live", json.dumps(_live(live, series), ensure_ascii=True))
+                if live.strands:
+                    panel.set("data-strands", " ".join(map(str, live.strands)))
+            if grid := self._maps.of_panel.get((picture.slug, place)):
+                panel.set("data-title", title)
+                panel.set("data-map", json.dumps(grid))
         # Safe as markup: ElementTree has escaped every text and attribute in it.
         starts, across = _rows([sheet.live[place] for place in chosen])
+        if len(chosen) == IN_A_ROW and brief:
+            starts, across = set(), IN_A_ROW
         markup = [(n in starts, Markup(inline.write(panel))) for n, panel in enumerate(panels)]
         return Block(
             picture.title,
@@ -177,6 +194,7 @@ class _Builder:
             "steps": profiles.steps,
             "series": profiles.series,
             "packed": profiles.packed,
+            "maps": self._maps.packed,
             "runs": every_run(content).packed if several else "",
         }
 
@@ -197,9 +215,12 @@ class _Builder:
             "apart": {key: settings[key] for key in (content.keys or USUAL) if key in settings},
             "words": [plain(sentence, 400) for sentence in run.words],
             "results": result_of(run),
-            "blocks": [(THEMES[theme][0], self.block(p)) for theme, p in pictures.items()],
+            "blocks": [(THEMES[theme][0], self.block(p)) for theme, p in pictures.items()]
+            if len(content.runs) > 1
+            else [],
             "numbers": _numbers(run) if pictures and run.drawable else None,
-            "command": plain(command(settings), 4000),
+            "command": plain(command(repeating(run, settings, veil)), 4000),
+            "is_brief": is_recorded(run),
             "about": about(run, veil),
         }
 
@@ -271,6 +292,9 @@ def _live(live: Live, series: int | None) -> dict[str, Any]:
         "rails": {name: round(place, 6) for name, place in live.scale.rails.items()},
         "series": series,
         "hidden": of_hidden(live),
+        "percent": live.column.endswith("accuracy") or live.column in SHARES,
+        "strands": {str(number): plain(name, 60) for number, name in live.strands.items()},
+        "moving": live.moving,
     }
 
 

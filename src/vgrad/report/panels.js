@@ -80,8 +80,15 @@ class Panel {
     const arm = armOf.get(number);
     const rails = Object.entries(this.live.rails);
     const rail = rails.find(([, place]) => Math.abs(this.pyOf(place) - py) < 1);
-    const value = rail ? rail[0] : show(valueOf(this.yOf(py), this.live.scale));
-    return [arm?.label ?? "", `${this.title}: ${value} ${this.where(this.xOf(px), arm)}`];
+    const size = valueOf(this.yOf(py), this.live.scale);
+    const value = rail ? rail[0] : this.live.percent ? `${show(100 * size)} %` : show(size);
+    const words = `${this.title}: ${value} ${this.where(this.xOf(px), arm)}`;
+    return [arm?.label ?? this.strand(number), words];
+  }
+
+  strand(number) {
+    const moved = number === this.live.moving && state.step;
+    return moved ? `step ${data.steps[state.step - 1]}` : this.live.strands[number] ?? "";
   }
 
   where(x, arm) {
@@ -123,11 +130,15 @@ document.body.append(note);
 
 function tell(panel, found) {
   light(found ? found[2] : null);
-  note.hidden = !found;
-  if (!found) return;
-  const [name, words] = panel.words(found);
+  if (found) say(panel.svg, panel.words(found), found);
+  else note.hidden = true;
+}
+
+// Shows a name and words beside a place [x, y] of a drawing.
+function say(svg, [name, words], [x, y]) {
+  note.hidden = false;
   note.replaceChildren(make("strong", {}, name), make("span", {}, words));
-  const spot = new DOMPoint(found[0], found[1]).matrixTransform(panel.svg.getScreenCTM());
+  const spot = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
   const wide = note.offsetWidth, right = document.documentElement.clientWidth;
   note.style.left = `${Math.max(4, Math.min(spot.x + 12, right - wide - 4))}px`;
   const above = spot.y - note.offsetHeight - 12;
@@ -258,8 +269,10 @@ function bend(panel) {
   const bent = new Set();
   for (const group of $$("[data-arm],[data-band]", panel.svg)) {
     const number = Number(group.dataset.arm ?? group.dataset.band);
+    const own = panel.live.moving;
+    if (own !== null && number !== own) continue; // the other steps of the run stay
     const name = group.dataset.arm ? `arm ${number}` : `band ${number}`;
-    const index = arms.findIndex((arm) => arm.number === number);
+    const index = own !== null ? 0 : arms.findIndex((arm) => arm.number === number);
     if (bent.has(name) || index < 0 || !series.arms[index]) {
       for (const child of group.children) child.classList.add("still");
       continue;
@@ -295,6 +308,8 @@ async function moveTo(place) {
     else straighten(panel);
     const told = $("[data-now]", panel.svg.closest("figure"));
     told.hidden = !place;
-    told.textContent = place ? `Now at ${words}.` : "";
+    const own = panel.live.strands[panel.live.moving];
+    const now = own ? `The line of ${own} is now of ${words}.` : `Now at ${words}.`;
+    told.textContent = place ? now : "";
   }
 }

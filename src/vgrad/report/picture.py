@@ -13,11 +13,15 @@ from vgrad.arms import Arm
 from vgrad.figures import Sheet, plain
 from vgrad.figures.facets import Facets
 from vgrad.report import caption
+from vgrad.report.distributed import Distributed
+from vgrad.report.foretold import Prediction, predictions, reasons
 from vgrad.report.run import Run
 
 Teller = Callable[[str], None]
 TOP = "top"  # the theme of the headline
 AT_THE_END = "at-the-end"
+# What a page about one run has beside its own pictures.
+BESIDE = ("lost", "inside", "distributions", "updates")
 THEMES = {  # of pictures: heading, and a word on how to read them
     "start": ("Before training", ""),
     "end": ("At the end", ""),
@@ -27,6 +31,10 @@ THEMES = {  # of pictures: heading, and a word on how to read them
         "The way back and the way forward",
         "A line that falls towards the left is a gradient that vanishes on its way to the input; "
         "a variance that falls towards the right is a signal that fades on its way to the output.",
+    ),
+    "theory": (
+        "Predicted and measured",
+        "What mean-field theory foretold before training, beside what came of it.",
     ),
     "lost": ("Where the gradient is lost", ""),
     "inside": ("Inside the layers", ""),
@@ -74,6 +82,8 @@ class Material:
         facets: which setting goes where.
         chance: the accuracy of guessing, if it is one for all.
         mapped: the arms that get maps of their own over step and layer.
+        theory: what was foretold, as `vgrad.load` gives it; None where nothing is known of it.
+        distributed: how the activations of some arms are distributed, likewise.
     """
 
     runs: pd.DataFrame
@@ -83,6 +93,13 @@ class Material:
     facets: Facets
     chance: float | None = None
     mapped: Sequence[Arm] = ()
+    theory: pd.DataFrame | None = None
+    distributed: Distributed | None = None
+
+    @cached_property
+    def predictions(self) -> dict[int, Prediction]:
+        """The number of an arm → what was foretold of its layers."""
+        return {} if self.theory is None else predictions(self.theory, self.arms)
 
     @property
     def is_layered(self) -> bool:
@@ -103,13 +120,16 @@ def headline(run: Run, name: str) -> Picture | None:
     return None
 
 
-def of_run(run: Run, name: str, prefix: str = "") -> dict[str, Picture]:
+def of_run(
+    run: Run, name: str, prefix: str = "", theory: pd.DataFrame | None = None
+) -> dict[str, Picture]:
     """The pictures of one run by theme; none for what was not recorded.
 
     Args:
         run: the run.
         name: what it is called.
         prefix: what their slugs begin with.
+        theory: what was foretold of all runs, if that is known.
     """
     pictures = {}
     if run.drawable:
@@ -117,10 +137,25 @@ def of_run(run: Run, name: str, prefix: str = "") -> dict[str, Picture]:
         pictures["layers"] = Picture(f"{prefix}profiles", caption.profiles(run), sheet)
         sheet = figures.heatmaps(run.layers, name)
         pictures["training"] = Picture(f"{prefix}heatmaps", caption.heatmaps(run), sheet)
+    if run.drawable and theory is not None:
+        pictures |= _foretold(run, name, prefix, theory)
     if not run.steps.empty:
         sheet = figures.curves(run.steps, run.chance, name)
         pictures["learning"] = Picture(f"{prefix}curves", caption.curves(run), sheet)
     return pictures
+
+
+def _foretold(run: Run, name: str, prefix: str, theory: pd.DataFrame) -> dict[str, Picture]:
+    """What was foretold of one run beside what was measured; none without a prediction."""
+    arm = Arm(0, run.settings, (run.file.run_id,), (), name)
+    told = predictions(theory, [arm])
+    if run.depth == 0 or not told:
+        return {}
+    if prefix:
+        sheet = figures.predicted_of_run(run.layers, arm, told[0], name)
+    else:  # its page counts the run as its only arm, the first
+        sheet = figures.predicted(run.layers, [arm], told, title=name)
+    return {"theory": Picture(f"{prefix}theory", sheet.caption, sheet)}
 
 
 def of_arms(material: Material, tell: Teller) -> dict[str, list[Picture]]:
@@ -132,6 +167,8 @@ def of_arms(material: Material, tell: Teller) -> dict[str, list[Picture]]:
     """
     pictures: dict[str, list[Picture]] = {}
     for drawing in _drawings(material):
+        if len(material.runs) == 1 and drawing.slug not in BESIDE:
+            continue
         tell(f"drawing {drawing.slug}")
         sheet = drawing.draw()
         picture = Picture(drawing.slug, sheet.caption, sheet, drawing.title)
@@ -158,12 +195,24 @@ def _drawings(m: Material) -> Iterator[_Drawing]:
         yield _Drawing(TOP, "headline", partial(figures.headline_by_arm, *parts))
     if m.is_layered:
         yield from _drawings_of_layers(m)
+    yield from _drawings_of_theory(m)
     if m.is_stepped:
         draw = partial(figures.learning, m.steps, m.arms, m.facets, m.chance)
         yield _Drawing("learning", "learning", draw)
     if m.is_layered:
         draw = partial(figures.update_ratios, m.layers, m.arms, m.facets)
         yield _Drawing("learning", "updates", draw)
+
+
+def _drawings_of_theory(m: Material) -> Iterator[_Drawing]:
+    """What was foretold, where anything was."""
+    told = m.predictions
+    if m.is_layered and any(int(arm.settings["depth"]) > 0 for arm in m.arms if arm.number in told):
+        parts = (m.layers, m.arms, told, m.facets, "", reasons(m.runs, m.arms))
+        yield _Drawing("theory", "predicted", partial(figures.predicted, *parts))
+    if (key := figures.scale_key(m.runs, m.arms)) is not None:
+        draw = partial(figures.trainability, m.runs, m.arms, key)
+        yield _Drawing("theory", "trainability", draw, "How deep a network may be")
 
 
 def _drawings_of_layers(m: Material) -> Iterator[_Drawing]:
@@ -179,6 +228,9 @@ def _drawings_of_layers(m: Material) -> Iterator[_Drawing]:
     draw = partial(figures.losses_of_gradient, *parts, m.facets)
     yield _Drawing("lost", "lost", draw)
     yield _Drawing("inside", "inside", partial(figures.inner_state, *parts, facets=m.facets))
+    if m.distributed is not None and not m.distributed.quantiles.empty:
+        draw = partial(figures.distributions, m.distributed.quantiles, m.distributed.arms)
+        yield _Drawing("inside", "distributions", draw, "How the activations are distributed")
     for place, arm in enumerate(m.mapped, 1):
         draw = partial(figures.heat, m.layers, arm)
         yield _Drawing("training", f"heat-{place}", draw, plain(arm.label, 100))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,21 +63,20 @@ class Run:
         return not self.layers.empty
 
 
-def collect(frames: Frames, files: Sequence[RunFile]) -> tuple[list[Run], list[str]]:
+def collect(frames: Frames) -> tuple[list[Run], list[str]]:
     """The runs that were loaded, and a line for each whose run.json makes no sense.
 
     Args:
         frames: what `vgrad.store.load` returned.
-        files: what `vgrad.store.read_runs` returned for the same folders.
     """
-    by_path = {os.fsencode(file.path).decode("utf-8", "backslashreplace"): file for file in files}
+    by_id = {file.run_id: file for file in frames.files}
     layers = dict(tuple(frames.layers.groupby("run_id", sort=False)))
     steps = dict(tuple(frames.steps.groupby("run_id", sort=False)))
     runs, problems = [], []
     for run_id, path in zip(frames.runs["run_id"], frames.runs["path"], strict=True):
         rows = (layers.get(run_id, frames.layers[:0]), steps.get(run_id, frames.steps[:0]))
         try:
-            runs.append(_run(by_path[path], *rows))
+            runs.append(_run(by_id[run_id], *rows))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
             problems.append(f"{path}/run.json is left out, as it makes no sense ({why}).")
@@ -114,7 +112,7 @@ def _run(file: RunFile, layers: pd.DataFrame, steps: pd.DataFrame) -> Run:
     depth = settings["depth"]
     if not isinstance(depth, int) or depth < 0:
         raise ValueError(f"depth is {depth!r}")
-    if not layers["layer"].between(1, depth + 1).all():
+    if not (layers.empty or (layers["layer"].min(), layers["layer"].max()) == (1, depth + 1)):
         raise ValueError("its tables have other layers")
     told = file.summary
     chance = told.get("chance") if told else _chance(settings)

@@ -6,6 +6,10 @@ const $$ = (query, root = document) => [...root.querySelectorAll(query)];
 const data = JSON.parse($("#data").textContent);
 const arms = data.arms;
 const armOf = new Map(arms.map((arm) => [arm.number, arm]));
+// The lines of one run, its steps and its curves: number → name. They are lit in the panels that
+// have them, and arms in the others.
+const strands = new Map($$("svg[data-strands]").flatMap((svg) =>
+  Object.entries(JSON.parse(svg.dataset.live).strands).map(([n, name]) => [Number(n), name])));
 const SVG = "http://www.w3.org/2000/svg";
 const NAN = -32768, INF = -32767, MINUS_INF = -32766, ZERO = -32765, NONE = -32764;
 const RAIL = new Map([[NAN, "NaN"], [INF, "∞"], [MINUS_INF, "−∞"], [ZERO, "0"]]);
@@ -31,7 +35,7 @@ function read() {
   state.sort = words.get("sort") || "";
   state.step = words.has("step") ? data.steps.indexOf(Number(words.get("step"))) + 1 : 0;
   const pin = words.has("pin") ? Number(words.get("pin")) : null;
-  state.pin = arms.some((arm) => arm.number === pin) ? pin : null;
+  state.pin = armOf.has(pin) || strands.has(pin) ? pin : null;
   state.theme = ["dark", "light"].includes(words.get("theme")) ? words.get("theme") : "";
 }
 
@@ -89,9 +93,11 @@ function light(number) {
   const wanted = number ?? state.pin;
   if (wanted === lit) return;
   lit = wanted;
-  rule(1, lit === null ? "" : `.panels [data-arm]:not([data-arm="${lit}"]),` +
-    `.panels [data-arms]:not([data-arms~="${lit}"]),` +
-    `.panels [data-band]:not([data-band="${lit}"]){opacity:.1}`);
+  const own = strands.has(lit);
+  const where = own ? `svg[data-strands~="${lit}"]` : ".panels svg:not([data-strands])";
+  rule(1, lit === null ? "" : `${where} [data-arm]:not([data-arm="${lit}"]),` +
+    `${where} [data-arms]:not([data-arms~="${lit}"]),` +
+    `${where} [data-band]:not([data-band="${lit}"]){opacity:.1}`);
   for (const row of $$("tr.lit")) row.classList.remove("lit");
   if (lit !== null) $(`tr[data-row="${lit}"]`)?.classList.add("lit");
 }

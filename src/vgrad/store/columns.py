@@ -1,4 +1,4 @@
-"""What a run records: the columns of its two tables, and the files that hold them."""
+"""What a run records: the columns of its tables, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ STEP_COLUMNS = (
     "clipped_updates",
     "grad_noise",
 )
+QUANTILES = 33  # of h, evenly spaced, from the smallest to the largest
+QUANTILE_COLUMNS = tuple(f"q{number}" for number in range(QUANTILES))
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class Table:
 
 LAYERS = Table("layers", ("step", "layer"), LAYER_COLUMNS)
 STEPS = Table("steps", ("step",), STEP_COLUMNS)
-TABLES = (LAYERS, STEPS)
+DISTRIBUTIONS = Table("distributions", ("step", "layer"), QUANTILE_COLUMNS)
+ALWAYS = (LAYERS, STEPS)  # that every run leaves, be they empty
+TABLES = (*ALWAYS, DISTRIBUTIONS)
 DOCUMENT = "run.json"
 LOCK = ".lock"
 LOG = "run.log"

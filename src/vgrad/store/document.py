@@ -7,12 +7,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vgrad.errors import DamagedFileError, StoreError
-from vgrad.store.columns import DOCUMENT, TABLES
+from vgrad.store.columns import ALWAYS, DOCUMENT, TABLES
 from vgrad.store.disk import aside, read_file, writing
+from vgrad.store.foretold import THEORY
 
 FORMAT = 1  # raised when older programs could no longer read what a run leaves
 RUNNING = "running"
@@ -21,6 +23,9 @@ SEAL = "sha256"
 NOT_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 LARGEST = 4 << 20  # bytes
 DEEPEST = 12  # objects within objects
+THEORY_LINE, LAST_LINE = f',\n  "{THEORY}": '.encode(), b"\n}\n"
+MOST_KEPT = 1 << 16  # bytes of a prediction that is remembered
+AS_JSON: dict[str, Any] = {"allow_nan": False, "ensure_ascii": False}
 
 
 def encode(value: Any) -> Any:
@@ -52,7 +57,7 @@ def decode(value: Any) -> Any:
 
 def dumps(value: Any) -> str:
     """The value as valid JSON text, ending in a line feed."""
-    return json.dumps(encode(value), allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(encode(value), indent=2, **AS_JSON) + "\n"
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +73,18 @@ def write_document(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     sealed: dict[str, Any] = encode(document)
     sealed[SEAL] = _seal(sealed)
     with writing(path), aside(path) as file:
-        file.write(dumps(sealed).encode())
+        file.write(_text(sealed).encode())
     return sealed
+
+
+def _text(encoded: Mapping[str, Any]) -> str:
+    """Indented for people, but for the prediction, whose lists would fill pages."""
+    rest = {key: value for key, value in encoded.items() if key != THEORY}
+    text = json.dumps(rest, indent=2, **AS_JSON)
+    if THEORY in encoded:
+        told = json.dumps(encoded[THEORY], **AS_JSON)
+        return f"{text[:-2]}{THEORY_LINE.decode()}{told}{LAST_LINE.decode()}"
+    return f"{text}\n"
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -104,15 +119,14 @@ def parse(folder: Path, data: bytes) -> dict[str, Any]:
     """
     path = folder / DOCUMENT
     try:
-        document: Any = json.loads(data, parse_constant=_refuse_constant, parse_int=_whole)
-        _check_depth(document)
+        document, sealed = _parsed(data)
         if b"\\u" in data:  # what cannot be printed, half a character, can only come from an escape
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise DamagedFileError(path, "it is nested too deeply") from None
     except ValueError as error:  # JSON or UTF-8
         raise DamagedFileError(path, f"it is not what vgrad writes ({error})") from None
-    if wrong := _wrong_field(document):
+    if wrong := _wrong_field(document, sealed):
         raise DamagedFileError(path, f"it is not what vgrad writes ({wrong})")
     if document["format"] > FORMAT:
         raise StoreError(
@@ -122,10 +136,42 @@ def parse(folder: Path, data: bytes) -> dict[str, Any]:
     return dict(document)
 
 
-def _seal(document: Mapping[str, Any]) -> str:
-    """The SHA-256 of all but the seal itself: without it a flipped bit is another number."""
-    rest = {key: value for key, value in document.items() if key != SEAL}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+def _parsed(data: bytes) -> tuple[Any, dict[str, str]]:
+    """The document, and those of its values whose text for the seal is known."""
+    head, there, tail = data.rpartition(THEORY_LINE)
+    if not there or not tail.endswith(LAST_LINE) or len(tail) > MOST_KEPT:
+        return _loaded(data), {}
+    rest, (told, text) = _loaded(head + LAST_LINE), _foretold(tail.removesuffix(LAST_LINE))
+    return {**rest, THEORY: told}, {THEORY: text}
+
+
+@lru_cache(maxsize=256)
+def _foretold(text: bytes) -> tuple[Any, str]:
+    """A prediction, and its text for the seal: the runs of an arm have the same one."""
+    told = _loaded(text)
+    return told, json.dumps(told, sort_keys=True)
+
+
+def _loaded(text: bytes) -> Any:
+    value: Any = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole)
+    _check_depth(value)
+    return value
+
+
+def _seal(document: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
+    """The SHA-256 of all but the seal itself: without it a flipped bit is another number.
+
+    Args:
+        document: whose.
+        known: the JSON text of some of its values, with sorted keys.
+    """
+    texts = known or {}
+    parts = (
+        f"{json.dumps(key)}: {texts.get(key) or json.dumps(document[key], sort_keys=True)}"
+        for key in sorted(document)
+        if key != SEAL
+    )
+    return hashlib.sha256(f"{{{', '.join(parts)}}}".encode()).hexdigest()
 
 
 def _refuse_constant(name: str) -> None:
@@ -149,7 +195,7 @@ def _check_depth(value: Any, depth: int = 0) -> None:
             _check_depth(item, depth + 1)
 
 
-def _wrong_field(document: Any) -> str | None:
+def _wrong_field(document: Any, sealed: Mapping[str, str]) -> str | None:
     """The first field that is missing or of the wrong kind."""
     if not isinstance(document, dict):
         return "no object"
@@ -165,10 +211,11 @@ def _wrong_field(document: Any) -> str | None:
     for field in ("config", "summary", "timings", "files"):
         if not isinstance(document.get(field), dict):
             return f"no `{field}`"
-    if document.get(SEAL) != _seal(document):
+    if document.get(SEAL) != _seal(document, sealed):
         return "it was changed after it was written"
-    finished = document["status"] != RUNNING
-    if finished and not all(_is_seal(document["files"].get(t.parquet)) for t in TABLES):
+    files, finished = document["files"], document["status"] != RUNNING
+    tables = [t for t in TABLES if t.parquet in files or (t in ALWAYS and finished)]
+    if not all(_is_seal(files.get(table.parquet)) for table in tables):
         return "no SHA-256 of a table"
     return None
 

@@ -13,13 +13,15 @@ import pyarrow as pa
 
 from vgrad.errors import DamagedFileError, StoreError
 from vgrad.store.arrays import Flags, Floats, to_numpy
-from vgrad.store.columns import LAYERS, STEP_COLUMNS, STEPS, TABLES, Table
+from vgrad.store.columns import ALWAYS, LAYERS, STEP_COLUMNS, STEPS, TABLES, Table
 from vgrad.store.disk import read_file
 from vgrad.store.document import RUNNING, read_document
+from vgrad.store.foretold import THEORY
 from vgrad.store.journal import Record, read_records
 from vgrad.store.table import read_parquet
 
 TO_GO_ON_WITH = (RUNNING, "interrupted", "failed")
+FIRST_SAID = ("started", THEORY)  # in run.json, by the first start
 
 
 class Kept(NamedTuple):
@@ -81,19 +83,19 @@ class Earlier:
             StoreError: some are missing.
         """
         found = {table.name: [record.step for record in self.records(table)] for table in TABLES}
-        whole = set(found[LAYERS.name]) <= set(found[STEPS.name])
+        whole = all(set(steps) <= set(found[STEPS.name]) for steps in found.values())
         if counts is None:
             whole = whole and (found[STEPS.name] != [] or self.keep == 0)
         else:
-            whole = whole and [len(steps) for steps in found.values()] == list(counts)
+            there = [len(found[t.name]) for t in TABLES if found[t.name] or t in ALWAYS]
+            whole = whole and there == list(counts)
         if not whole:
             raise StoreError(f"{self.folder} has not all records of the steps before {self.keep}.")
 
     def about(self) -> dict[str, Any]:
         """What run.json keeps to say of the earlier start, and that it was not the last."""
-        resumed = {"resumed": [*self.document.get("resumed", ()), self.keep]}
-        started = self.document.get("started")
-        return resumed if started is None else {"started": started, **resumed}
+        told = {key: self.document[key] for key in FIRST_SAID if key in self.document}
+        return {**told, "resumed": [*self.document.get("resumed", ()), self.keep]}
 
     def _from_journal(self, table: Table) -> Iterator[Record]:
         path = self.folder / table.journal
@@ -105,7 +107,9 @@ class Earlier:
             yield from read_records(source, path, table, self.document["run_id"])
 
     def _from_parquet(self, table: Table) -> Iterator[Record]:
-        seal = self.document["files"][table.parquet]
+        seal = self.document["files"].get(table.parquet)
+        if seal is None and table not in ALWAYS:
+            return
         try:
             rows = read_parquet(self.folder, table, self.document["run_id"], seal)
         except FileNotFoundError:

@@ -6,14 +6,16 @@ import html
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from vgrad.errors import DamagedFileError, StoreError
-from vgrad.store.columns import LAYERS, STEPS, TABLES, Table
+from vgrad.store import foretold
+from vgrad.store.columns import ALWAYS, DISTRIBUTIONS, LAYERS, STEPS, Table
 from vgrad.store.document import ENDS, RUNNING
 from vgrad.store.order import in_order
 from vgrad.store.rows import Rows
@@ -39,13 +41,18 @@ class Frames:
         layers: a row per run, recorded step and layer: `run_id`, `step`, `layer` and
             LAYER_COLUMNS. What was not measured reads as NaN here; the files tell it from
             a NaN that was.
+        theory: a row per run and layer: `run_id`, `layer` and THEORY_COLUMNS, what mean-field
+            theory foretold when the run began. A run of which it foretold nothing has no rows.
         problems: a line for each file that was refused and each run that was left out.
+        files: what the run.json of each run says, in the order of `runs`.
     """
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     layers: pd.DataFrame
     problems: list[str]
+    theory: pd.DataFrame = field(default_factory=partial(foretold.frame, ()))
+    files: tuple[RunFile, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         return "\n".join([self._counts(), self._shown().to_string(), *self.problems])
@@ -62,7 +69,8 @@ class Frames:
         """The runs with the columns that matter: the headline, and what the runs differ in."""
         runs = self.runs.set_index("run_id")
         texts = runs.astype(str)
-        return runs[[name for name in runs if name in HEADLINE or texts[name].nunique() > 1]]
+        told = [name for name in runs if not str(name).startswith(f"{foretold.THEORY}.")]
+        return runs[[name for name in told if name in HEADLINE or texts[name].nunique() > 1]]
 
 
 def load(*paths: Path | str) -> Frames:
@@ -74,33 +82,57 @@ def load(*paths: Path | str) -> Frames:
     Raises:
         StoreError: a path is no folder, holds no run, or none of the runs can be read.
     """
+    runs, tables, problems = _read_all(paths, ALWAYS)
+    return Frames(
+        runs=pd.DataFrame([run.row for run in runs]),
+        steps=tables[STEPS],
+        layers=tables[LAYERS],
+        problems=problems,
+        theory=foretold.frame(runs),
+        files=tuple(runs),
+    )
+
+
+def distributions(*paths: Path | str) -> tuple[pd.DataFrame, list[str]]:
+    """How the activations of the runs in some folders were distributed, and what was refused.
+
+    Returns:
+        a row per run, step that has them, and layer: `run_id`, `step`, `layer` and `q0` … `q32`,
+        the quantiles of h; and a line for each file that was refused.
+
+    Raises:
+        StoreError: as for `load`.
+    """
+    _, tables, problems = _read_all(paths, (DISTRIBUTIONS,))
+    return tables[DISTRIBUTIONS], problems
+
+
+def _read_all(
+    paths: Sequence[Path | str], tables: Sequence[Table]
+) -> tuple[list[RunFile], dict[Table, pd.DataFrame], list[str]]:
+    """The runs that can be read, some of their tables, and a line for each problem."""
     found, problems = read_runs(*paths)
     same: dict[str, list[RunFile]] = {}
     for run in in_order(found):
         same.setdefault(run.run_id, []).append(run)
     runs: list[RunFile] = []
-    rows: dict[Table, Rows] = {table: Rows(table, len(same)) for table in TABLES}
+    rows = {table: Rows(table, len(same)) for table in tables}
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        for part, refused in pool.map(_read_one, same.values()):
+        for part, refused in pool.map(partial(_read_one, tables=tables), same.values()):
             problems += refused
             if part:
                 runs.append(part[0])
-                for table in TABLES:
-                    rows[table].add(part[1][table.name])
+                for table in tables:
+                    rows[table].add(part[1][table])
     if not runs:
         raise StoreError(" ".join(problems[:1]) + _more(len(problems) - 1))
     ids = [run.run_id for run in runs]
-    return Frames(
-        runs=pd.DataFrame([run.row for run in runs]),
-        steps=rows[STEPS].frame(ids),
-        layers=rows[LAYERS].frame(ids),
-        problems=problems,
-    )
+    return runs, {table: rows[table].frame(ids) for table in tables}, problems
 
 
 def _read_one(
-    same: Sequence[RunFile],
-) -> tuple[tuple[RunFile, dict[str, pa.Table]] | None, list[str]]:
+    same: Sequence[RunFile], tables: Sequence[Table]
+) -> tuple[tuple[RunFile, dict[Table, pa.Table]] | None, list[str]]:
     """The first of the folders of one run that can be read, and a line for each of the others."""
     part = None
     refused: list[str] = []
@@ -109,19 +141,19 @@ def _read_one(
             refused.append(f"{run.path} holds the same run as {part[0].path}: it is counted once.")
             continue
         try:
-            part = _read(run)
+            part = _read(run, tables)
         except StoreError as error:
             refused.append(str(error))
     return part, refused
 
 
-def _read(run: RunFile) -> tuple[RunFile, dict[str, pa.Table]]:
-    """The run's tables, with its run.json as it was when they were read."""
+def _read(run: RunFile, tables: Sequence[Table]) -> tuple[RunFile, dict[Table, pa.Table]]:
+    """Some of the run's tables, with its run.json as it was when they were read."""
     for _ in range(TRIES):
         problem: StoreError | None = None
-        tables = {}
+        parts = {}
         try:
-            tables = {table.name: _table(run, table) for table in TABLES}
+            parts = {table: _table(run, table) for table in tables}
         except StoreError as error:
             problem = error
         if run.is_current():
@@ -131,7 +163,7 @@ def _read(run: RunFile) -> tuple[RunFile, dict[str, pa.Table]]:
         problem = StoreError(f"{run.path} changes while it is read.")
     if problem:
         raise problem
-    return run, tables
+    return run, parts
 
 
 def _table(run: RunFile, table: Table) -> pa.Table:
@@ -139,6 +171,8 @@ def _table(run: RunFile, table: Table) -> pa.Table:
     try:
         if running:
             return read_journal(run.path, table, run.run_id)
+        if table not in ALWAYS and table.parquet not in run.document["files"]:
+            return schema(table).empty_table()
         seal = run.document["files"][table.parquet]
         return read_parquet(run.path, table, run.run_id, seal)
     except FileNotFoundError:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vgrad.errors import StoreError
-from vgrad.store.columns import CHECKPOINT, DOCUMENT, LOCK, TABLES
+from vgrad.store import foretold
+from vgrad.store.columns import ALWAYS, CHECKPOINT, DOCUMENT, LOCK, TABLES
 from vgrad.store.disk import read_file
 from vgrad.store.document import RUNNING, decode, parse, read_bytes
 from vgrad.store.lock import is_held
@@ -60,10 +61,11 @@ class RunFile:
 
     @cached_property
     def row(self) -> dict[str, Any]:
-        """The run's row of `.runs`: its settings, `run_id`, `status`, `path`, its flat summary."""
+        """The run's row of `.runs`: settings, `run_id`, `status`, `path`, summary, prediction."""
         path = os.fsencode(self.path).decode("utf-8", "backslashreplace")
         known = {"run_id": self.run_id, "status": self.status, "path": path}
-        return {**self.settings, **known, **dict(flat(self.summary)), **known}
+        theory = foretold.cells(self.document)
+        return {**self.settings, **known, **dict(flat(self.summary)), **theory, **known}
 
     def is_current(self) -> bool:
         """Whether run.json still holds the same bytes."""
@@ -95,6 +97,8 @@ def read_run(folder: Path | str) -> RunFile:
 def is_whole(run: RunFile) -> bool:
     """Whether the tables of a run that has ended are the files that it wrote."""
     for table in TABLES:
+        if table not in ALWAYS and table.parquet not in run.document["files"]:
+            continue
         seal = run.document["files"].get(table.parquet, {})
         try:
             data = read_file(run.path / table.parquet)

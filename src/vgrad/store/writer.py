@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +16,16 @@ import numpy as np
 from vgrad.errors import StoreError, WriteError
 from vgrad.store import lock
 from vgrad.store.arrays import Flags, Floats
-from vgrad.store.columns import CHECKPOINT, STEP_COLUMNS, TABLES
+from vgrad.store.columns import (
+    ALWAYS,
+    CHECKPOINT,
+    DISTRIBUTIONS,
+    LAYERS,
+    STEP_COLUMNS,
+    STEPS,
+    TABLES,
+    Table,
+)
 from vgrad.store.disk import part_of, sync_folder, writing
 from vgrad.store.document import ENDS, FORMAT, RUNNING, write_document
 from vgrad.store.earlier import Earlier, Kept, read_earlier
@@ -56,7 +66,7 @@ class RunWriter:
         self.folder = Path(folder)
         self._run_id = run_id
         self._config, self._about = dict(config), dict(about)
-        self._journals: list[Journal] = []
+        self._journals: dict[Table, Journal] = {}
         self._earlier: Earlier | None = None
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +92,7 @@ class RunWriter:
         steps: Mapping[str, float | None],
         layers: Floats | None = None,
         absent: Flags | None = None,
+        quantiles: Floats | None = None,
     ) -> None:
         """Write what was measured after `step` updates.
 
@@ -91,17 +102,22 @@ class RunWriter:
             layers: the rows of layers.parquet, [depth + 1, len(LAYER_COLUMNS)], or None where
                 only the run as a whole was measured. NaN and infinity are data.
             absent: which of `layers` are null, of the same shape.
+            quantiles: the rows of distributions.parquet, [depth + 1, QUANTILES], at the few steps
+                that have them; a run without any has no such file.
 
         Raises:
             WriteError: the disk failed; the records before are kept.
         """
+        assert self._journals, "the run has ended"
         assert steps.keys() <= set(STEP_COLUMNS), f"unknown columns in {sorted(steps)}"
-        for_layers, for_steps = self._journals
+        if quantiles is not None:
+            self._journal(DISTRIBUTIONS).append(_record(step, quantiles, None))
         if layers is not None:
-            for_layers.append(_record(step, layers, absent))
+            self._journal(LAYERS).append(_record(step, layers, absent))
         row = [steps.get(name) for name in STEP_COLUMNS]
         values = np.array([[0.0 if value is None else value for value in row]])
-        for_steps.append(Record(step, values, np.array([[value is None for value in row]])))
+        unset = np.array([[value is None for value in row]])
+        self._journal(STEPS).append(Record(step, values, unset))
 
     def sync(self, step: int) -> list[int]:
         """Wait until the disk holds every record, so that a checkpoint may build on them.
@@ -110,15 +126,15 @@ class RunWriter:
             step: where training stands: at most the last record is of it.
 
         Returns:
-            How many records of the steps before there are, of each table: `counts` of a writer
-            that goes on here.
+            How many records of the steps before there are, of each table that has one or that
+            every run leaves: `counts` of a writer that goes on here.
 
         Raises:
             WriteError: the disk failed; the records before are kept.
         """
-        counts = [journal.sync(step) for journal in self._journals]
+        counts = [(table, journal.sync(step)) for table, journal in self._journals.items()]
         self._sync()
-        return counts
+        return [count for table, count in counts if count or table in ALWAYS]
 
     def finish(
         self, status: str, summary: Mapping[str, Any], timings: Mapping[str, Any]
@@ -141,7 +157,7 @@ class RunWriter:
         try:
             seals = {
                 table.parquet: fold(self.folder, table, self._run_id, journal.held)
-                for table, journal in zip(TABLES, self._journals, strict=True)
+                for table, journal in self._journals.items()
             }
             document = write_document(self.folder, self._document(status, summary, timings, seals))
             self._remove(*(table.journal for table in TABLES))
@@ -175,8 +191,14 @@ class RunWriter:
         self._remove(*(table.journal for table in TABLES))
         write_document(self.folder, self._document(RUNNING, {}, {}, {}))
         self._remove(*(table.parquet for table in TABLES))
-        for table in TABLES:
-            self._journals.append(Journal(self.folder, table, self._run_id))
+        for table in ALWAYS:
+            self._journal(table)
+
+    def _journal(self, table: Table) -> Journal:
+        """The table's journal, begun with its first record where not every run has one."""
+        if table not in self._journals:
+            self._journals[table] = Journal(self.folder, table, self._run_id)
+        return self._journals[table]
 
     def _go_on(self, keep: int, counts: Sequence[int] | None) -> None:
         """Drop the records that are made again, with every other one on the disk all along.
@@ -189,7 +211,10 @@ class RunWriter:
         self._about |= earlier.about()
         for table in TABLES:
             records = earlier.records(table)
-            self._journals.append(Journal(self.folder, table, self._run_id, records))
+            if (first := [*islice(records, 1)]) or table in ALWAYS:
+                kept = chain(first, records)
+                self._journals[table] = Journal(self.folder, table, self._run_id, kept)
+        self._remove(*(table.journal for table in TABLES if table not in self._journals))
         self._sync()
         document = write_document(self.folder, self._document(RUNNING, {}, {}, {}))
         self._earlier = replace(earlier, document=document)
@@ -229,9 +254,9 @@ class RunWriter:
             sync_folder(self.folder)
 
     def _let_go(self) -> None:
-        for journal in self._journals:
+        for journal in self._journals.values():
             journal.close()
-        self._journals = []
+        self._journals = {}
         lock.free(self._lock)
 
 

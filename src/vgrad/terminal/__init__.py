@@ -41,10 +41,10 @@ def choose_view(json: bool = False) -> View:
     stream = sys.stderr if json else sys.stdout
     console = _able(stream)
     if console is None:
-        return PlainView(stream)
+        return PlainView(stream, foretells=not json)
     from vgrad.terminal.live import LiveView
 
-    return LiveView(console)
+    return LiveView(console, foretells=not json)
 
 
 def choose_sweep_view(json: bool = False) -> SweepView:

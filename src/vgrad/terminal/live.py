@@ -33,10 +33,17 @@ COLOURS = {"healthy": "green", "vanishing": "red", "exploding": "red", "diverged
 
 
 class LiveView(SilentView):
-    """Redraws a few times a second while the run trains; what was last drawn stays."""
+    """Redraws a few times a second while the run trains; what was last drawn stays.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: what is drawn on.
+        foretells: whether it passes on what theory says.
+    """
+
+    def __init__(self, console: Console, *, foretells: bool = True) -> None:
         self._console = console
+        self._foretells = foretells
+        self._foretold: list[Text] = []
         self._latest: dict[str, Any] = {}
         self._deltas: Sequence[float | None] = ()
         self._seen: tuple[Sequence[float | None], int, int] | None = None
@@ -62,6 +69,12 @@ class LiveView(SilentView):
         self._task = self._progress.add_task("", total=steps)
         self._drawing = Drawing(self._console, self._draw, REFRESHES)
         self._drawing.start()
+
+    def foretell(self, line: str) -> None:
+        """Take what theory says, to show it below what is trained."""
+        if self._foretells and line:
+            told = Text(literal(line), style="dim")
+            self._foretold = list(told.wrap(self._console, min(WIDEST, self._console.width)))
 
     def step(self, step: int) -> None:
         """Take note; the next redraw shows it."""
@@ -104,9 +117,10 @@ class LiveView(SilentView):
     def _render_still(self, deltas: Sequence[float | None], width: int, height: int) -> Segments:
         """What changes with a record only, ready to be shown again: three times as fast."""
         self._picture.show(deltas)
-        picture = self._picture.lines(width, min(TALLEST, height - AROUND))
-        air = [Text()] if picture and len(picture) + AROUND + 2 <= height else []
-        still = Group(self._title, self._heading, *air, *picture, *air)
+        around = AROUND + len(self._foretold)
+        picture = self._picture.lines(width, min(TALLEST, height - around))
+        air = [Text()] if picture and len(picture) + around + 2 <= height else []
+        still = Group(self._title, self._heading, *self._foretold, *air, *picture, *air)
         options = self._console.options.update_width(width)
         return Segments(self._console.render(still, options))
 

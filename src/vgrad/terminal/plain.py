@@ -18,10 +18,15 @@ class PlainView(SilentView):
     """Writes a line whenever a tenth of the steps is done.
 
     A reader that goes away (`vgrad run | head -1`) ends the talk, not the run.
+
+    Args:
+        stream: where to.
+        foretells: whether it passes on what theory says.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, foretells: bool = True) -> None:
         self._stream = stream
+        self._foretells, self._foretold = foretells, ""
         self._latest: dict[str, Any] = {}
         self._next = self._silence = 0
 
@@ -34,6 +39,12 @@ class PlainView(SilentView):
         self._tenth = max(1, -(-steps // LINES))
         self._silence = self._tenth
         self._write(f"{literal(str(config['name']))}: {heading(config, steps)}")
+        if self._foretold:
+            self._write(self._foretold)
+
+    def foretell(self, line: str) -> None:
+        """Take what theory says, to write it below what is trained."""
+        self._foretold = literal(line) if self._foretells else ""
 
     def step(self, step: int) -> None:
         """Write a bare line if no record has come for long."""

@@ -24,6 +24,10 @@ class View(Protocol):
         """
         ...
 
+    def foretell(self, line: str) -> None:
+        """Take what theory says of the run, a line; called before `start`, if at all."""
+        ...
+
     def step(self, step: int) -> None:
         """Take note that `step` updates have been made; called in every step, so it is cheap."""
         ...
@@ -65,6 +69,9 @@ class View(Protocol):
 
 class SilentView(View):
     """Shows nothing; other views are made from it."""
+
+    def foretell(self, line: str) -> None:
+        """Show nothing."""
 
     def start(self, config: Mapping[str, Any], folder: Path, steps: int) -> None:
         """Show nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vgrad.parts.models import Architecture
-from vgrad.theory.forward import Passed, Signal
+from vgrad.theory.forward import Passed, Signal, masked
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def go_back(
         one = passed[layer]
         if any(branch.stop - 1 == layer for branch in branches):
             skipped, coming = coming, coming + share
-        coming -= math.log(1.0 - plan.dropout) + math.log(one.norm_after)
+        coming += math.log(masked(plan)) - math.log(one.norm_after)
         delta = coming + _log(one.gate_ms)
         error = delta - math.log(one.norm_before)
         found.append(Returned(delta, _gradient(fans[layer], one.reads, error)))

@@ -11,10 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vgrad.meanfield.phi import Phi
+from vgrad.meanfield.scale import Scale
 from vgrad.norm import EPS
+from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.models import Architecture
-from vgrad.theory.phi import Phi
-from vgrad.theory.scale import Scale
+
+_SELU = ACTIVATIONS["selu"].settings
+SELU_FLOOR = -_SELU["scale"] * _SELU["alpha"]  # −λα, what alpha-dropout sets to
+ROUNDING = 1e-12  # relative
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,11 @@ class Passed:
         reads, gives: what comes in, and what the next layer reads.
         scale: of its parameters.
         preact_ms: E[z²].
+        preact_mean: E[z].
+        preact_c: the correlation of two examples' z.
         act_mean, act_ms, act_overlap: E[h], E[h²] and, for two examples, E[h h̃].
-        gate_ms: E[φ′²].
+        gate_ms: E[φ′²], summed over the copies of each z.
+        chi1: what δ² takes on its way back through the layer's weights and gates, by them alone.
         norm_before, norm_after: what a norm divides mean squares by; 1 without.
     """
 
@@ -43,10 +51,13 @@ class Passed:
     gives: Signal
     scale: Scale
     preact_ms: float
+    preact_mean: float
+    preact_c: float
     act_mean: float
     act_ms: float
     act_overlap: float
     gate_ms: float
+    chi1: float
     norm_before: float = 1.0
     norm_after: float = 1.0
 
@@ -79,7 +90,7 @@ def go_forward(
             starts[layer] = signal
         if equalised and signal.square > 0.0:
             scale = replace(scale, sigma_w2=1.0 / signal.square)
-        passed = _pass(phi, signal, scale, plan)
+        passed = step(phi, signal, scale, plan)
         for branch in branches:
             if branch.stop - 1 == layer:
                 gives = _joined(starts[branch.start], passed.gives, share)
@@ -89,25 +100,58 @@ def go_forward(
     return found
 
 
-def _pass(phi: Phi, reads: Signal, scale: Scale, plan: Architecture) -> Passed:
+def step(phi: Phi, reads: Signal, scale: Scale, plan: Architecture) -> Passed:
+    """One layer; what shortcuts add to it is not in it."""
     var = scale.sigma_w2 * reads.square + scale.bias_var
     overlap = scale.sigma_w2 * reads.overlap + scale.bias_var
     mean, before, after = scale.bias_mean, 1.0, 1.0
     if plan.norm != "none" and plan.norm_at == "before":
         var, mean, overlap, before = _normed(plan.norm, var, mean, overlap)
     phi = phi.about(mean)
-    act_mean, act_ms, gate_ms = phi.act_mean(var), phi.act_ms(var), phi.gate_ms(var)
+    phi.learn(var)
+    act_ms, gate_ms = phi.act_ms(var), phi.gate_ms(var)
+    act_mean = _unless_rounding(phi.act_mean(var), math.sqrt(act_ms))
     c = min(1.0, max(-1.0, overlap / var)) if 0.0 < var < math.inf else 1.0
-    act_overlap = phi.act_overlap(var, c)
+    act_overlap = _unless_rounding(phi.act_overlap(var, c), act_ms)
     gives = Signal(act_ms, act_mean, act_overlap)
     if plan.norm != "none" and plan.norm_at == "after":
         spread = act_ms - act_mean**2
         rest = act_overlap - act_mean**2
         spread, act_mean_, rest, after = _normed(plan.norm, spread, act_mean, rest)
         gives = Signal(spread + act_mean_**2, act_mean_, rest + act_mean_**2)
-    gives = replace(gives, square=gives.square / (1.0 - plan.dropout))
-    own = (var + mean**2, act_mean, act_ms, act_overlap, gate_ms)
-    return Passed(reads, gives, scale, *own, norm_before=before, norm_after=after)
+    gives = _dropped(gives, plan)
+    own = (var + mean**2, mean, c, act_mean, act_ms, act_overlap, gate_ms * phi.copies)
+    chi1 = scale.sigma_w2 * gate_ms
+    return Passed(reads, gives, scale, *own, chi1, norm_before=before, norm_after=after)
+
+
+def _unless_rounding(value: float, size: float) -> float:
+    """0 for what is nothing beside its terms, as the mean of an odd φ, some 1e-17 by quadrature."""
+    return 0.0 if abs(value) < ROUNDING * size else value
+
+
+def _dropped(gives: Signal, plan: Architecture) -> Signal:
+    """After dropout, whose masks differ between examples; the alpha form: a (m h + (1 − m) α′) + b.
+
+    Srivastava et al. 2014, JMLR 15:1929; Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    if not plan.alpha_dropout:
+        return replace(gives, square=gives.square / (1.0 - plan.dropout))
+    kept, lost, floor = 1.0 - plan.alpha_dropout, plan.alpha_dropout, SELU_FLOOR
+    a = (kept + floor**2 * kept * lost) ** -0.5
+    b = -a * floor * lost
+    inner = kept * gives.mean + lost * floor
+    square = kept * gives.square + lost * floor**2
+    overlap = kept**2 * gives.overlap + 2.0 * kept * lost * floor * gives.mean + (lost * floor) ** 2
+    rest = 2.0 * a * b * inner + b**2
+    return Signal(a**2 * square + rest, a * inner + b, a**2 * overlap + rest)
+
+
+def masked(plan: Architecture) -> float:
+    """E[m²] of what dropout multiplies activations by, and so their errors; 1 without."""
+    if plan.alpha_dropout:
+        return float(1.0 / (1.0 + SELU_FLOOR**2 * plan.alpha_dropout))
+    return 1.0 / (1.0 - plan.dropout)
 
 
 def _normed(

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 from vgrad.config import Choice, RunConfig
 from vgrad.draw import drawn_init
+from vgrad.meanfield.critical import Critical, Gains, critical, gains
+from vgrad.meanfield.fixed_point import FixedPoint, settle
+from vgrad.meanfield.phi import Phi
+from vgrad.meanfield.scale import Scale
 from vgrad.parts.activations import ACTIVATIONS, size_of
 from vgrad.parts.inits import INITS
 from vgrad.parts.models import Architecture
 from vgrad.theory.backward import Fans, Returned, go_back
-from vgrad.theory.critical import Critical, Gains, critical, gains
-from vgrad.theory.fixed_point import FixedPoint, depth_scale, settle
+from vgrad.theory.batch import batch_of
 from vgrad.theory.forward import Passed, Signal, go_forward
 from vgrad.theory.inputs import Inputs, inputs_of
-from vgrad.theory.phi import Phi
 from vgrad.theory.prediction import (
     DepthScales,
     Layer,
@@ -25,15 +27,23 @@ from vgrad.theory.prediction import (
     size,
     trainable,
 )
-from vgrad.theory.scale import Scale
-from vgrad.theory.scope import not_predicted, of_activation
+from vgrad.theory.scope import not_predicted, of_activation, spread_known
+from vgrad.theory.spread import spreads
+from vgrad.theory.steady import steady
 from vgrad.theory.weights import scale_of
 
+ROUNDING = 1e-14  # decades per layer
 NO_GAINS = Gains(None, None, None)
+UNASKED = Critical(None, 0.0, None, "it was not asked for")
 
 
-def predict(config: RunConfig) -> Prediction:
+def predict(config: RunConfig, *, whole: bool = True) -> Prediction:
     """What mean-field theory says of a run at step 0, for wide layers.
+
+    Args:
+        config: the run's.
+        whole: whether the critical point and the gains are wanted, which are of no run in
+            particular.
 
     Raises:
         VgradError: its data cannot be had, or its init has no such gain.
@@ -45,7 +55,7 @@ def predict(config: RunConfig) -> Prediction:
     hidden = scale_of(init, *_square(config), bias=plan.bias)
     reason = not_predicted(config)
     try:
-        return _predict(config, init, inputs, plan, sizes, scales, hidden, reason)
+        return _predict(config, init, inputs, plan, sizes, scales, hidden, reason, whole)
     except ArithmeticError:
         reason = f"activation={config.activation.name} turns too often for its expectations"
         return _nothing(sizes, scales, hidden, reason, init)
@@ -60,6 +70,7 @@ def _predict(
     scales: Sequence[Scale],
     hidden: Scale,
     reason: str | None,
+    whole: bool,
 ) -> Prediction:
     if of_activation(config.activation.name):
         return _nothing(sizes, scales, hidden, str(reason), init)
@@ -68,8 +79,8 @@ def _predict(
     if equalised:
         hidden = Scale(1.0 / phi.act_ms(1.0), hidden.bias_var, hidden.bias_mean)
     if reason is not None:
-        point = _critical(phi, hidden, inputs, plan)
-        return _nothing(sizes, scales, hidden, reason, init, point, gains(phi))
+        edge = _critical(phi, hidden, inputs, plan)
+        return _nothing(sizes, scales, hidden, reason, init, edge, gains(phi))
     signal = Signal(inputs.square, 0.0, inputs.overlap)
     passed = go_forward(phi, signal, scales[:-1], plan, equalised=equalised)
     last = passed[-1].gives if passed else signal
@@ -83,13 +94,15 @@ def _predict(
         for pair, scale in zip(sizes, scales, strict=True)
     ]
     back = go_back(passed, last, fans, plan)
-    point_, depths = _far(phi, hidden, inputs, plan, back)
+    point = _far(phi, hidden, inputs, plan)
+    depths = scales_of(point)
+    rows = _layers(sizes, scales, passed, last, back)
     return Prediction(
-        layers=_layers(sizes, scales, passed, last, back),
-        fixed_point=point_,
+        layers=_with_spread(config, rows, phi, inputs, passed, (last, scales[-1])),
+        fixed_point=point,
         depth_scale=depths,
-        critical=_critical(phi, hidden, inputs, plan),
-        gain=gains(phi),
+        critical=_critical(phi, hidden, inputs, plan) if whole else UNASKED,
+        gain=gains(phi) if whole else NO_GAINS,
         grad_decay=_slope([one.delta for one in back[:-1]]),
         trainable_depth=trainable(depths),
         not_predicted=None,
@@ -114,18 +127,36 @@ def _square(config: RunConfig) -> tuple[int, int]:
     return config.width * copies, config.width * pieces
 
 
-def _far(
-    phi: Phi, hidden: Scale, inputs: Inputs, plan: Architecture, back: Sequence[Returned]
-) -> tuple[FixedPoint | None, DepthScales]:
-    """Where the network ends up; with a norm the gradient's depth scale alone is known."""
-    if plan.norm == "none" and plan.shortcut.kind == "none" and not plan.dropout:
-        point = settle(phi, hidden, hidden.sigma_w2 * inputs.square + hidden.bias_var)
-        return point, scales_of(point)
-    steady = plan.shortcut.kind == "none" and len(back) > 3
-    if not steady:
-        return None, DepthScales()
-    rate = back[-3].delta - back[-2].delta
-    return None, DepthScales(gradient=depth_scale(math.exp(min(700.0, rate))))
+def _far(phi: Phi, hidden: Scale, inputs: Inputs, plan: Architecture) -> FixedPoint | None:
+    """Where the network ends up; nowhere with shortcuts, which add to lengths for ever."""
+    if plan.shortcut.kind != "none":
+        return None
+    if plan.norm != "none" or plan.alpha_dropout:
+        return steady(phi, hidden, plan)
+    start = hidden.sigma_w2 * inputs.square + hidden.bias_var
+    return settle(phi, hidden, start, 1.0 - plan.dropout)
+
+
+def _with_spread(
+    config: RunConfig,
+    rows: tuple[Layer, ...],
+    phi: Phi,
+    inputs: Inputs,
+    passed: Sequence[Passed],
+    last: tuple[Signal, Scale],
+) -> tuple[Layer, ...]:
+    """The rows with how far single networks scatter, where that is known."""
+    output = rows[-1].preact_ms
+    if not passed or not output or math.isinf(output) or not spread_known(config):
+        return rows
+    batch = batch_of(config, inputs, output, rows[-1].correlation or 0.0)
+    sizes = [(row.fan_in, row.fan_out) for row in rows]
+    rigid = drawn_init(config).name == "orthogonal"
+    found = spreads(phi, passed, last, sizes, batch, orthogonal=rigid)
+    return tuple(
+        replace(row, delta_spread=one.delta, preact_spread=one.preact)
+        for row, one in zip(rows, found, strict=True)
+    )
 
 
 def _critical(phi: Phi, hidden: Scale, inputs: Inputs, plan: Architecture) -> Critical:
@@ -135,8 +166,9 @@ def _critical(phi: Phi, hidden: Scale, inputs: Inputs, plan: Architecture) -> Cr
         return Critical(None, sigma_b, None, why)
     if plan.shortcut.kind != "none":
         return Critical(None, sigma_b, None, "with shortcuts no σ_w keeps lengths: χ₁ is above 1")
-    if plan.dropout:
-        why = "with dropout examples never become alike, and there is no critical point"
+    if plan.dropout or plan.alpha_dropout or phi.noisy:
+        noise = "random slopes" if phi.noisy else "dropout"
+        why = f"with {noise} examples never become alike, and there is no critical point"
         return Critical(None, sigma_b, None, why)
     return critical(phi.about(hidden.bias_mean), sigma_b, inputs.square)
 
@@ -168,7 +200,7 @@ def _hidden_row(row: Layer, own: Passed) -> Layer:
         act_mean=own.act_mean,
         act_var=max(0.0, own.act_ms - own.act_mean**2),
         gate_ms=own.gate_ms,
-        chi1=own.scale.sigma_w2 * own.gate_ms,
+        chi1=own.chi1,
         correlation=own.correlation,
     )
 
@@ -193,7 +225,8 @@ def _slope(logs: Sequence[float]) -> float | None:
         return None
     middle, level = (sum(values) / len(points) for values in zip(*points, strict=True))
     rise = sum((x - middle) * (y - level) for x, y in points)
-    return float(0.0 - rise / sum((x - middle) ** 2 for x, _ in points))
+    slope = float(0.0 - rise / sum((x - middle) ** 2 for x, _ in points))
+    return 0.0 if abs(slope) < ROUNDING else slope
 
 
 def _nothing(

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from vgrad.theory.critical import Critical, Gains
-from vgrad.theory.fixed_point import FixedPoint, depth_scale
+from vgrad.meanfield.critical import Critical, Gains
+from vgrad.meanfield.fixed_point import FixedPoint, depth_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,8 @@ class Layer:
         correlation: mean cosine between the h of two examples.
         delta_rms: the error signal, 1 in the last hidden layer.
         weight_grad_norm: ‖∂L/∂W‖, likewise.
+        delta_spread, preact_spread: how far single networks of this width scatter about it, the
+            standard deviation over seeds, in decades, of δ and of E[z²] as they are recorded.
     """
 
     layer: int
@@ -45,6 +47,8 @@ class Layer:
     correlation: float | None = None
     delta_rms: float | None = None
     weight_grad_norm: float | None = None
+    delta_spread: float | None = None
+    preact_spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Prediction:
 
     Attributes:
         layers: the layers in order, the output layer last.
-        fixed_point: where a deep network of these hidden layers ends up, or None.
+        fixed_point: where a deep network of these hidden layers ends up; None where it never does,
+            or where that is not known.
         depth_scale: how fast.
         critical: where another σ_w would put it on the edge of chaos, or why none does.
         gain: the gains of the activation that have a meaning of their own.
@@ -110,8 +115,10 @@ class Prediction:
         return str(self.frame().to_html(index=False))
 
 
-def scales_of(point: FixedPoint) -> DepthScales:
-    """The depth scales about a fixed point."""
+def scales_of(point: FixedPoint | None) -> DepthScales:
+    """The depth scales about a fixed point; none without."""
+    if point is None:
+        return DepthScales()
     return DepthScales(depth_scale(point.dq), depth_scale(point.chi_c), depth_scale(point.chi1))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import torch
 
 from vgrad.config import Choice
+from vgrad.meanfield.scale import Scale
 from vgrad.parts.inits import INITS
-from vgrad.theory.scale import Scale
 
 Rule = Callable[..., float]  # (fan_in, fan_out, **settings) → E[W²]
 
@@ -68,6 +68,9 @@ BIASES: Mapping[str, Callable[[int], float]] = {"torch_default": lambda n: 1.0 /
 
 ALIKE = ("zeros", "constant")  # no unit differs from another
 NOT_RANDOM = ("identity",)
+INDEPENDENT = tuple(  # each weight is drawn for itself, from no heavier tails than the normal ones
+    name for name in RULES if name not in (*ALIKE, *NOT_RANDOM, "orthogonal", "lsuv", "sparse")
+)
 
 
 def scale_of(init: Choice, fan_in: int, fan_out: int, *, bias: bool = True) -> Scale:

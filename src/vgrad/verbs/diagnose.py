@@ -66,7 +66,7 @@ def _diagnose(paths: Sequence[str], limits: dict[str, float], *, json: bool, app
     if apply:
         _apply(frames, found[0], limits, json=json)
     elif json:
-        print(store.dumps(document(found)), end="")
+        print(store.dumps(document((frames, found))), end="")
     else:
         on = console(100)
         show(on, diagnosis_text.told(frames, found, on.width))
@@ -81,7 +81,7 @@ def _apply(frames: Frames, before: Diagnosis, limits: dict[str, float], *, json:
     finding = best(before)
     if finding is None:
         if json:
-            print(store.dumps(document([before])), end="")
+            print(store.dumps(document((frames, [before]))), end="")
         else:
             show(console(100), diagnosis_text.nothing_to_fix(before))
         return
@@ -89,7 +89,7 @@ def _apply(frames: Frames, before: Diagnosis, limits: dict[str, float], *, json:
     mended = store.load(folder)
     (after,) = diagnose(mended, limits)
     if json:
-        print(store.dumps(document([before, after])), end="")
+        print(store.dumps(document((frames, [before]), (mended, [after]))), end="")
         return
     shown = diagnosis_text.compared((frames, before), (mended, after), finding)
     show(console(100), shown)
@@ -98,6 +98,7 @@ def _apply(frames: Frames, before: Diagnosis, limits: dict[str, float], *, json:
 def _run_with(path: str, fix: str, *, json: bool) -> str:
     """Train a run again with a fix; the folder that it went to."""
     from vgrad import compose, store
+    from vgrad.command import overrides
     from vgrad.terminal import choose_view, literal
     from vgrad.verbs import fixing
 
@@ -106,7 +107,7 @@ def _run_with(path: str, fix: str, *, json: bool) -> str:
     name = fixing.free_name(run.path.name)
     with stdout_kept(json):
         print(f"With {literal(fix)}:")
-        request = compose.Request([*fixing.overrides(settings), fixing.named(name)])
+        request = compose.Request([*overrides(settings), fixing.named(name)])
         document = compose.run(request, partial(choose_view, json))
     return str(document["path"])
 
@@ -116,9 +117,15 @@ def best(diagnosis: Diagnosis) -> Finding | None:
     return next((found for found in diagnosis.findings if found.remedies), None)
 
 
-def document(diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:
-    """The diagnoses as plain data."""
-    return {"runs": [asdict(one) for one in diagnoses]}
+def document(*found: tuple[Frames, Sequence[Diagnosis]]) -> dict[str, Any]:
+    """The diagnoses of some runs as plain data, each with how its run ended."""
+    rows = []
+    for frames, diagnoses in found:
+        status = dict(zip(frames.runs["run_id"], frames.runs["status"], strict=True))
+        rows += [
+            {"run_id": one.run_id, "status": status[one.run_id], **asdict(one)} for one in diagnoses
+        ]
+    return {"runs": rows}
 
 
 def _show_thresholds(limits: dict[str, float], *, json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vgrad.arms import Arm, arms
-from vgrad.diagnose import RULES, number
+from vgrad.diagnose import RULES, foretold, number
 from vgrad.diagnose.finding import UNSURE, Diagnosis, Finding
 from vgrad.interval import of_mean
 from vgrad.phrases import counted
@@ -105,6 +105,7 @@ def _rule(rule: str, seen: dict[str, Finding], every: Sequence[Arm], runs: int) 
     body = [
         Text(f"Arms: {_named([literal(arm.label) for arm in concerned])}"),
         Text(literal(strongest.why)),
+        *_by_theory((sure or seen).values()),
     ]
     fixes = Counter(one.remedies[0] for one in (sure or seen).values() if one.remedies)
     if fixes:
@@ -115,6 +116,17 @@ def _rule(rule: str, seen: dict[str, Finding], every: Sequence[Arm], runs: int) 
         ]
         body.append(Text.assemble("Try ", ("; ".join(words), "cyan")))
     return Group(head, Padding(Group(*body), (0, 0, 0, 3)))
+
+
+def _by_theory(found: Collection[Finding]) -> Iterator[Text]:
+    """In how many of the runs theory foretold it; nothing where it says nothing of it."""
+    told = [one for one in found if one.expected_by_theory is not None]
+    words = set(map(foretold.told, told))
+    if len(words) == 1:
+        yield Text(words.pop())
+    elif told:
+        count = sum(1 for one in told if one.expected_by_theory)
+        yield Text(f"Theory foretold it in {count} of {counted(len(told), 'run')}.")
 
 
 def _strength(finding: Finding) -> float:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vgrad.diagnose import number, percent
+from vgrad.diagnose import foretold, number, percent
 from vgrad.diagnose.finding import UNSURE, Diagnosis, Finding, Slope
 from vgrad.terminal.lines import VERDICTS, heading, literal
 from vgrad.verbs.diagnosis_tables import CUT_SHORT, DIVERGED, PLAIN, by_arm, by_finding
@@ -137,6 +137,8 @@ def _finding(place: int, finding: Finding, told_at: dict[tuple[str, ...], int]) 
         f": {where(finding)}",
     )
     body = [Text(literal(finding.why))]
+    if words := foretold.told(finding):
+        body.append(Text(words))
     if finding.remedies in told_at:
         body.append(Text(f"What to do: as for {told_at[finding.remedies]}."))
     elif finding.remedies:
@@ -150,17 +152,19 @@ def _finding(place: int, finding: Finding, told_at: dict[tuple[str, ...], int]) 
 
 def _how_to_mend(row: Mapping[str, Any], diagnosis: Diagnosis) -> Iterator[RenderableType]:
     """The best fix as a command, and how to see what it does."""
+    from vgrad.brief import brief
+    from vgrad.command import command
     from vgrad.verbs import fixing
 
     fix = next((found.remedies[0] for found in diagnosis.findings if found.remedies), None)
     if fix is None:
         return
     settings = {key: value for key, value in _settings(row).items() if key != "name"}
-    words = fixing.brief(fixing.mended(settings, fix))
+    words = brief(fixing.mended(settings, fix))
     yield ""
     yield Text("The first fix as a command, and the same with before and after side by side:")
     for line in (
-        shlex.join(["vgrad", "run", *words]),
+        command(words),
         shlex.join(["vgrad", "diagnose", literal(str(row["path"])), "--apply-fix"]),
     ):
         yield Text(f"  {literal(line)}", no_wrap=True, overflow="ignore")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vgrad.report.command import command
+from vgrad.command import overrides
 
-if TYPE_CHECKING:
-    from vgrad.registry import Entry
-
-SAID = ("activation", "init", "loss", "data", "optimizer")  # also where they are the default
-UNSAID = ("device", "name", "objective", "checkpoint.every")  # they change no result
 ROOM = 190  # bytes of a folder's name
 
 
@@ -28,25 +21,16 @@ def mended(settings: Mapping[str, Any], fix: str) -> dict[str, Any]:
         settings: flat keys as typed; None is null.
         fix: overrides, `activation=selu init=lecun_normal`.
     """
+    from vgrad.brief import entry_of
+
     asked = dict(override.split("=", 1) for override in fix.split())
     kept: dict[str, Any] = {}
     for key, value in settings.items():
         kind, _, setting = key.partition(".")
-        entry = _entry(kind, asked[kind]) if setting and kind in asked else None
+        entry = entry_of(kind, asked[kind]) if setting and kind in asked else None
         if entry is None or setting in entry.common:
             kept[key] = value
     return kept | {key: _value(value) for key, value in asked.items()}
-
-
-def brief(settings: Mapping[str, Any]) -> list[str]:
-    """The overrides that repeat a run, without those that are the default."""
-    told = {key: value for key, value in settings.items() if not _is_default(key, settings)}
-    return overrides(told)
-
-
-def overrides(settings: Mapping[str, Any]) -> list[str]:
-    """Every setting as an override, but for the name."""
-    return shlex.split(command(settings))[2:]
 
 
 def named(name: str) -> str:
@@ -69,38 +53,3 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _is_default(key: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a run is the same without that override."""
-    from vgrad.config import REGISTRIES, RunConfig, key_of
-
-    if key in SAID or key == "depth":
-        return False
-    value, (kind, _, setting) = settings[key], key.partition(".")
-    if value is None or key in UNSAID:
-        return True
-    if kind in REGISTRIES:
-        entry = _entry(kind, str(settings.get(kind)))
-        if entry is None:
-            return False
-        return bool(value == "mlp") if not setting else _same(entry.settings.get(setting), value)
-    if key == "batch_size":
-        entry = _entry("data", str(settings.get("data")))
-        return entry is not None and value == entry.batch_size
-    defaults = {key_of(one.name): one.default for one in fields(RunConfig)}
-    return key in defaults and _same(defaults[key], value)
-
-
-def _entry(kind: str, name: str) -> Entry | None:
-    """An entry of a registry; None where this version has none of that name."""
-    from vgrad.config import REGISTRIES
-
-    registry = REGISTRIES.get(kind)
-    if registry is None or name not in registry:
-        return None  # a registry's own `get` raises
-    return registry[name]
-
-
-def _same(default: Any, value: Any) -> bool:
-    return bool(default == value) and isinstance(default, bool) == isinstance(value, bool)

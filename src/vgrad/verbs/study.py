@@ -56,17 +56,24 @@ def _carry_out(
         from vgrad import store
         from vgrad.compose import Request
         from vgrad.study import carry_out, document
-        from vgrad.terminal import choose_sweep_view, choose_view, literal
+        from vgrad.terminal import choose_sweep_view, choose_view
     request = Request(overrides, config_dir=config_dir)
     with stdout_kept(json):
         views = partial(choose_view, json), partial(choose_sweep_view, json)
-        answer = carry_out(study, request, *views)
+        answer = carry_out(study, request, *views, _warn)
     for problem in answer.problems:
-        print(literal(problem), file=sys.stderr)
+        _warn(problem)
     if json:
         print(store.dumps(document(answer)), end="")
     else:
         _show_answer(answer)
+
+
+def _warn(text: str) -> None:
+    """A line on standard error, as plain text."""
+    from vgrad.terminal import literal
+
+    print(literal(text), file=sys.stderr)
 
 
 def _show_list(paths: dict[str, Any], *, json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgrad.interrupt import undisturbed
@@ -14,6 +15,7 @@ from vgrad.verbs.printing import console, show, stdout_kept
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from vgrad.config import RunConfig
     from vgrad.theory import Prediction
 
 COLUMNS = {  # heading → field of a layer
@@ -37,11 +39,13 @@ def main(words: list[str]) -> None:
     """Carry out `vgrad theory [OVERRIDE …]`.
 
     Raises:
-        VgradError: the config cannot be composed, or is not valid.
+        VgradError: the config cannot be composed, or is not valid; with --plot also that there is
+            nothing to be drawn, or that the file cannot be written.
     """
     parser = Parser("theory")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `vgrad run`")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--plot", metavar="FILE", help="draw the maps: FILE.png, .svg or .pdf")
     parser.add_argument("-cd", "--config-dir", metavar="DIR", help="a folder of your config files")
     parser.add_argument("-cn", "--config-name", metavar="NAME", default="config", help="one of it")
     args = parser.parse_intermixed_args(words)
@@ -49,8 +53,15 @@ def main(words: list[str]) -> None:
         from vgrad import compose, store
         from vgrad.theory import predict
     request = compose.Request(args.overrides, args.config_name, args.config_dir)
+    if args.plot is not None:
+        from vgrad.figures.file import check
+
+        check(Path(args.plot))
     with stdout_kept(args.json):
-        prediction = predict(compose.config_of(request))
+        config = compose.config_of(request)
+        prediction = predict(config)
+        if args.plot is not None:
+            _plot(config, prediction, Path(args.plot))
     if args.json:
         print(store.dumps(prediction.document()), end="")
         return
@@ -59,6 +70,21 @@ def main(words: list[str]) -> None:
         show(on, _table(prediction))
     for line in sentences(prediction):
         print(line)
+    if args.plot is not None:
+        from vgrad.terminal import literal
+
+        print(literal(args.plot))
+
+
+def _plot(config: RunConfig, prediction: Prediction, path: Path) -> None:
+    """Draw the length map and the phase diagram of a config into a file."""
+    from vgrad.figures.file import save
+    from vgrad.figures.phase import mean_field
+    from vgrad.theory.pictured import pictured
+
+    drawn = pictured(config, prediction)
+    title = f"Mean-field theory of {config.activation.name} with init={prediction.init}"
+    save(mean_field(drawn, title), path)
 
 
 def _table(prediction: Prediction) -> Table:
@@ -91,6 +117,7 @@ def sentences(prediction: Prediction) -> Iterator[str]:
     if prediction.not_predicted is not None:
         yield f"not predicted: {prediction.not_predicted}"
     yield from _on_scales(prediction)
+    yield from _on_spread(prediction)
     yield from _on_criticality(prediction)
     gain = prediction.gain.preserves_q1
     if gain is not None and prediction.gain.chi1_at_q1 is not None:
@@ -113,6 +140,8 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
         )
         if math.isfinite(point.q) and abs(point.dq) > 1.0 + 1e-9:
             yield f"this q* is not stable: a distance from it takes × {number(point.dq, 3)} a layer"
+    elif prediction.not_predicted is None:
+        yield "no fixed point: the length of the signal does not settle"
     known = {"ξ_q": scales.q, "ξ_c": scales.c, "ξ_∇": scales.gradient}
     if words := [f"{name} = {number(x, 4)}" for name, x in known.items() if x is not None]:
         yield f"depth scales, in layers: {', '.join(words)}"
@@ -122,6 +151,16 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
             f"trainable to about depth {deep:.0f}"
             if math.isfinite(deep)
             else "trainable at any depth, as far as this theory goes"
+        )
+
+
+def _on_spread(prediction: Prediction) -> Iterator[str]:
+    first = prediction.layers[0]
+    if first.delta_spread:
+        factor = number(10.0**first.delta_spread, 3)
+        yield (
+            f"at width {first.fan_out} single seeds scatter about the δ of layer 1 by a factor of "
+            f"{factor}"
         )
 
 

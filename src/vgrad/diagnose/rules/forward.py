@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from vgrad.diagnose.finding import LIKELY, SURE
+from vgrad.diagnose.foretold import ALIKE_AT_FIRST, SHATTERED
 from vgrad.diagnose.normal import closed_by_design
 from vgrad.diagnose.rules.rule import Sign, since, span
 from vgrad.diagnose.thresholds import Limits
@@ -15,7 +16,6 @@ from vgrad.phrases import number, percent
 
 CLEARLY = 1.5  # times the threshold: no doubt is left
 SPREAD = "decades of spread across the hidden layers"
-ALIKE_AT_FIRST = 0.2  # cosine in layer 1 from which on there is a likeness to be lost
 
 
 def signal_collapse(trace: Trace, limits: Limits) -> Sign | None:
@@ -120,7 +120,7 @@ def _shattered(trace: Trace, cosines: Floats, share: float) -> Sign | None:
             f"have one of {far:.2g} in layer {trace.depth}, so that near inputs get unlike "
             "outputs and gradients."
         ),
-        cause="shattered",
+        cause=SHATTERED,
     )
 
 

@@ -9,14 +9,14 @@ layer, and the square of the error signal takes the factor χ₁, so that the de
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vgrad.theory.phi import FAR, ORIGIN, Phi
-from vgrad.theory.roots import changes, root
-from vgrad.theory.scale import Scale
+from vgrad.meanfield.phi import FAR, ORIGIN, Phi
+from vgrad.meanfield.roots import changes, root
+from vgrad.meanfield.scale import Scale
 
 EQUAL = 1e-11  # relative: what quadrature does not tell apart
-OCTAVES = 80  # how far a fixed point is looked for, up and down
+OCTAVES = (*range(20), *range(20, 81, 4))  # where a fixed point is looked for, up and down
 NEAR_ONE = 1e-7  # how near c* comes to 1 before it counts as 1
 
 
@@ -29,14 +29,14 @@ class FixedPoint:
         c: the correlation of two examples' z.
         chi1: χ₁ = σ_w² E[φ′²], the factor that δ² takes on its way back through a layer.
         chi_c: χ_c = σ_w² E[φ′(u₁) φ′(u₂)] at c*, the factor of distances from c*; where q is
-            infinite, that of the correlation itself.
+            infinite, that of the correlation itself. None where it is not known.
         dq: dq_{l+1}/dq_l at q*, the factor of distances from q*.
     """
 
     q: float
     c: float
     chi1: float
-    chi_c: float
+    chi_c: float | None
     dq: float
 
 
@@ -45,18 +45,29 @@ def length(phi: Phi, scale: Scale, v: float) -> float:
     return scale.sigma_w2 * phi.act_ms(v) + scale.bias_var
 
 
-def settle(phi: Phi, scale: Scale, start: float) -> FixedPoint:
+def settle(phi: Phi, scale: Scale, start: float, kept: float = 1.0) -> FixedPoint:
     """The fixed point that a network reaches whose first layer has the variance `start`.
 
     It is the nearest one in the direction in which the length map goes from there; a length that
     is kept exactly, as by ReLU at σ_w² = 2, is its own fixed point.
+
+    Args:
+        phi: the activation.
+        scale: of the parameters.
+        start: where the way begins.
+        kept: the share of activations that dropout leaves, 1 without (Schoenholz et al. 2017,
+            section 5: σ_w² counts 1/kept times in q and in χ₁, and once between two examples).
     """
     phi = phi.about(scale.bias_mean)
-    v = _settled_length(phi, scale, start)
+    wide = replace(scale, sigma_w2=scale.sigma_w2 / kept)
+    v = _settled_length(phi, wide, start)
     at = {0.0: ORIGIN, math.inf: FAR}.get(v, v)
-    chi1 = scale.sigma_w2 * phi.gate_ms(at)
-    dq = scale.sigma_w2 * phi.growth(at)
-    c, chi_c = _settled_correlation(phi, scale, v, chi1)
+    chi1 = wide.sigma_w2 * phi.gate_ms(at)
+    dq = wide.sigma_w2 * phi.growth(at)
+    if phi.noisy or kept < 1.0:
+        c, chi_c = _apart(phi, scale, at, length(phi, wide, at))
+    else:
+        c, chi_c = _settled_correlation(phi, scale, v, chi1)
     return FixedPoint(v + scale.bias_mean**2, c, chi1, chi_c, dq)
 
 
@@ -80,7 +91,7 @@ def _settled_length(phi: Phi, scale: Scale, start: float) -> float:
     if direction == 0.0:
         return start
     step = 2.0 if direction > 0.0 else 0.5
-    points = (start * step**octave for octave in range(OCTAVES + 1))
+    points = (start * step**octave for octave in OCTAVES)
     for one, other in changes(excess, points):
         return math.exp(root(lambda x: excess(math.exp(x)), math.log(one), math.log(other)))
     return math.inf if direction > 0.0 else 0.0
@@ -111,6 +122,32 @@ def _settled_correlation(phi: Phi, scale: Scale, v: float, chi1: float) -> tuple
     c = root(rise, 0.0, top, 1e-12)
     c = c if c > EQUAL else 0.0
     return c, scale.sigma_w2 * phi.gate_overlap(v, c)
+
+
+def _apart(phi: Phi, scale: Scale, v: float, after: float) -> tuple[float, float]:
+    """c* and χ_c where noise keeps examples apart: the map is convex and below 1 at c = 1.
+
+    Args:
+        phi: the activation.
+        scale: of the parameters, without what dropout adds to lengths.
+        v: the variance of z.
+        after: that in the next layer.
+    """
+    if scale.sigma_w2 == 0.0:
+        return 1.0, 0.0
+
+    def rise(c: float) -> float:
+        return (scale.sigma_w2 * phi.act_overlap(v, c) + scale.bias_var) / after - c
+
+    def steepness(c: float) -> float:
+        return scale.sigma_w2 * phi.gate_overlap(v, c) * v / after
+
+    if rise(0.0) <= EQUAL:
+        return 0.0, steepness(0.0)
+    if rise(1.0) >= -EQUAL:
+        return 1.0, steepness(1.0)
+    c = root(rise, 0.0, 1.0, 1e-12)
+    return c, steepness(c)
 
 
 def depth_scale(factor: float | None) -> float | None:

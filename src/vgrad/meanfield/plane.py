@@ -2,13 +2,15 @@
 
 u₁ and u₂ share a part s and have a part t of their own, uᵢ = √v (√c s + √(1 − c) tᵢ), so that the
 expectation is that of g(s)², g(s) = E[f(√v (√c s + √(1 − c) t))]; for c < 0 it is g(s) g(−s). Both
-lines are cut at the kinks of f, so that the Gauss–Legendre nodes never see one.
+lines are cut at the kinks of f, so that the Gauss–Legendre nodes never see one. Where f has none
+and bends little, Gauss–Hermite nodes do as well.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor
 NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
 REACH, STEP = 9.0, 1.5  # in standard deviations; 1e-19 of the mass lies beyond
 TOLERANCE = 1e-11  # of E[f²], which the same nodes must find
+HERMITE = (40, 60, 90)  # nodes that are tried where f has no kinks
 MOST_HALVINGS = 4
 ROWS = 400_000  # numbers that are worked on at a time
 
@@ -39,6 +42,9 @@ def overlap(f: Function, v: float, c: float, square: float, kinks: Iterable[floa
     if c >= 1.0:
         return square
     shared, own = math.sqrt(v * abs(c)), math.sqrt(v * max(0.0, 1.0 - abs(c)))
+    kinks = tuple(kinks)
+    if not kinks and (found := _smooth(f, shared, own, square, mirrored=c < 0.0)) is not None:
+        return found
     places = torch.tensor([0.0, *kinks], dtype=torch.float64)
     for halvings in range(MOST_HALVINGS + 1):
         s, mass = _nodes(_halved(_outer(places, shared, own, both=c < 0.0), halvings))
@@ -50,6 +56,33 @@ def overlap(f: Function, v: float, c: float, square: float, kinks: Iterable[floa
             other = mean.flip(0) if c < 0.0 else mean  # the nodes lie evenly about 0
             return float(mass @ (mean * other))
     raise ArithmeticError(f"no expectation found after {MOST_HALVINGS} halvings")
+
+
+def _smooth(
+    f: Function, shared: float, own: float, square: float, *, mirrored: bool
+) -> float | None:
+    """By Gauss–Hermite nodes on both axes, much quicker; None unless more of them change nothing.
+
+    Nor may they miss E[f²], in which a feature shows that is too narrow for all of them.
+    """
+    before = math.nan
+    for count in HERMITE:
+        x, mass = _hermite(count)
+        values = _of(f, shared * x[:, None] + own * x)
+        mean = values @ mass
+        found = float(mass @ (mean * (mean.flip(0) if mirrored else mean)))
+        power = float(mass @ values.square() @ mass)
+        if max(abs(found - before), abs(power - square)) <= TOLERANCE * square:
+            return found
+        before = found
+    return None
+
+
+@cache
+def _hermite(count: int) -> tuple[Tensor, Tensor]:
+    """Nodes and their mass under N(0, 1)."""
+    x, weight = np.polynomial.hermite_e.hermegauss(count)
+    return torch.from_numpy(x), torch.from_numpy(weight / weight.sum())
 
 
 def _outer(places: Tensor, shared: float, own: float, *, both: bool) -> Tensor:

@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vgrad.meanfield.fixed_point import EQUAL
+from vgrad.meanfield.phi import Phi
+from vgrad.meanfield.roots import changes, root
 from vgrad.phrases import number
-from vgrad.theory.fixed_point import EQUAL
-from vgrad.theory.phi import Phi
-from vgrad.theory.roots import changes, root
 
 GRID = [10.0 ** (power / 5.0) for power in range(-40, 41)]  # lengths that are looked at
 SMALL = [10.0**power for power in range(-6, 7)]  # those that tell what becomes of a small one
@@ -64,13 +64,16 @@ def gains(phi: Phi) -> Gains:
     )
 
 
-def critical(phi: Phi, sigma_b: float, square: float = 1.0) -> Critical:
+def critical(
+    phi: Phi, sigma_b: float, square: float = 1.0, *, largest: float = LARGEST
+) -> Critical:
     """The critical point at some σ_b; of several stable ones that with the smallest q*.
 
     Args:
         phi: the activation; where its z have a mean, that is the constant part of the biases.
         sigma_b: √E[b²].
         square: E[x²] of the inputs, for an activation that keeps every length.
+        largest: σ_w beyond which a point is out of reach.
     """
     bias_var = max(0.0, sigma_b**2 - phi.mean**2)
     if bias_var == 0.0 and phi.at_origin == 0.0 and phi.gate_ms(0.0) > EQUAL:
@@ -83,7 +86,7 @@ def critical(phi: Phi, sigma_b: float, square: float = 1.0) -> Critical:
             return Critical(sigma_w, sigma_b, 0.0, "q* = 0 there: lengths shrink, ever more slowly")
     found = []
     for sigma_w, v, dq in _points(phi, bias_var):
-        if abs(dq) < 1.0 and sigma_w <= LARGEST:
+        if abs(dq) < 1.0 and sigma_w <= largest:
             return Critical(sigma_w, sigma_b, v + phi.mean**2, "q* is stable there")
         found.append((sigma_w, v, dq))
     stable = [(sigma_w, v) for sigma_w, v, dq in found if abs(dq) < 1.0]
@@ -94,6 +97,7 @@ def _points(phi: Phi, bias_var: float) -> Iterator[tuple[float, float, float]]:
     """σ_w, the variance of z and dq where χ₁ = 1 at a fixed point above 0, smaller ones first."""
 
     def excess(v: float) -> float:
+        phi.learn(v)
         gate = phi.gate_ms(v)
         if gate <= 0.0:
             return math.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,8 @@ from vgrad.errors import ConfigError
 from vgrad.interval import Interval
 from vgrad.listing import Filter
 from vgrad.quantity import Quantity
-from vgrad.study_file import read
+from vgrad.study import Answer, document
+from vgrad.study_file import Study, read
 
 ACCURACY = Quantity("final_val_accuracy")
 
@@ -286,6 +288,9 @@ def test_of_several_the_one_that_is_asked_for_is_compared_with(among, verdict, v
     assert one.interval.value == pytest.approx(value)
     assert rival in one.against
     assert f"compared with {one.against}" in sentence_on(one)
+    study = Study("one", Path(), "Which?", (), ())
+    told = document(Answer(study, Path(), Path(), 3, (judged,), ()))
+    assert told["claims"][0]["measured"][0]["against"] == one.against
 
 
 def test_without_the_word_it_is_not_said_which_is_meant():

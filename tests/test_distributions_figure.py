@@ -205,6 +205,8 @@ def test_layers_of_unlike_size_have_an_axis_each_and_say_how_far_it_goes():
     assert all("each layer from its least" in axes.get_xlabel() for axes in sheet.panels)
     texts = {t.get_text() for t in sheet.panels[0].texts}
     assert any("10⁻⁸" in text for text in texts)
+    assert all(t.get_position()[0] == 1.0 for t in sheet.panels[0].texts if " to " in t.get_text())
+    assert sum(" to " in text for text in texts) == len(texts)
 
 
 @pytest.mark.parametrize("depth", [0, 1])

@@ -14,8 +14,9 @@ import pytest
 from reporting import build_unpainted, content, words, write_run
 from vgrad.command import command, overrides
 from vgrad.figures import Key
+from vgrad.interval import Interval
 from vgrad.phrases import typed
-from vgrad.report.answer import Sentence
+from vgrad.report.answer import Sentence, spread
 from vgrad.report.arm_table import as_csv, as_latex
 from vgrad.report.claimed import claimed
 from vgrad.report.content import cells, columns, on_diverged
@@ -90,6 +91,13 @@ def test_what_the_seeds_do_not_decide_is_not_denied(tmp_path: Path) -> None:
 def test_the_one_that_is_as_good_as_the_best_is_named(tmp_path: Path) -> None:
     write_arms(tmp_path, {"selu": (0.9, 0.9), "relu": (0.89, 0.9), "tanh": (0.7, 0.7)})
     assert "by these seeds relu is not told from it" in words(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("half", "told"), [(0.0039, "0.4"), (0.0104, "1"), (0.161, "16.1"), (0.0003, "0.03")]
+)
+def test_a_share_and_its_interval_have_the_same_digits(half: float, told: str) -> None:
+    assert spread(Interval(0.957, 0.957 - half, 0.957 + half, 5)) == f"95.7 % ± {told}"
 
 
 def test_a_range_of_paces_has_both_its_ends(tmp_path: Path) -> None:

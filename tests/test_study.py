@@ -125,6 +125,7 @@ def test_a_study_makes_its_runs_and_its_page_and_judges_its_claims(study):
     assert [arm["arm"] for arm in first["measured"]] == ["depth=2", "depth=4"]
     assert first["measured"][0]["low"] < first["measured"][0]["value"] < 0
     assert first["measured"][0]["count"] == 2
+    assert first["measured"][0]["against"] is None  # nothing was to be chosen from
     assert "made" not in again.out
 
 

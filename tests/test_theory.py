@@ -322,3 +322,11 @@ def test_batch_norm_makes_the_gradient_of_relu_explode_as_known():
     assert (rows[4].delta_rms / rows[5].delta_rms) ** 2 == pytest.approx(
         math.pi / (math.pi - 1.0), rel=1e-4
     )
+
+
+def test_tanh_of_huge_weights_is_the_sign():
+    phi = phi_of("tanh")
+    assert phi.act_overlap(1e12, 0.5) == pytest.approx(1.0 / 3.0, rel=1e-4)  # (2/π) asin c
+    assert 1e12 * phi.gate_overlap(1e12, 0.0) == pytest.approx(2.0 / math.pi, rel=1e-4)
+    slope = 2.0 / math.pi / math.sqrt(1.0 - 0.5**2)
+    assert 1e12 * phi.gate_overlap(1e12, 0.5) == pytest.approx(slope, rel=1e-4)

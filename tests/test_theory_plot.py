@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -125,3 +126,24 @@ def test_where_lengths_grow_without_end_the_picture_says_so(typed, tmp_path):
     text = Path(tmp_path / "sheet.svg").read_text()
     assert "grow without end" in text
     assert "q → ∞" in text
+
+
+def test_weights_beyond_what_the_plane_covers_are_refused(typed, tmp_path):
+    ended = typed("theory", "init=lecun_normal", "init.gain=1e6", "--plot", "sheet.png")
+    assert ended.status == 2
+    assert "σ_w = 1e6 and σ_b = 0 may be at most 1000" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_name_of_a_phase_lies_on_another():
+    config = config_of("activation=selu")
+    figure = figures.mean_field(pictured(config, predict(config)))
+    figure.draw_without_rendering()
+    boxes = [
+        text.get_window_extent()
+        for axes in figure.axes
+        for text in axes.texts
+        if text.get_text().startswith(("ordered", "chaotic", "q →"))
+    ]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

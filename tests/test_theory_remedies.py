@@ -9,6 +9,7 @@ import math
 
 import pytest
 
+import vgrad
 from networks import config
 from vgrad.config import Choice
 from vgrad.meanfield import Phi, Scale, gains, settle
@@ -121,3 +122,16 @@ def test_alpha_dropout_keeps_the_length_of_selu():
 def test_the_mean_of_an_odd_activation_is_zero_and_not_rounding():
     rows = predict(config(activation="tanh", depth=4)).layers
     assert [row.act_mean for row in rows] == [0.0] * 5
+
+
+@pytest.mark.parametrize("name", ["gelu", "swish", "mish", "elu", "softplus"])
+def test_with_dropout_what_grows_for_ever_comes_to_the_correlation_of_relu(name):
+    words = ("data=white", "model.dropout=0.3", "init=lecun_normal", "init.gain=1.9", "depth=3")
+    found = vgrad.theory(f"activation={name}", *words)
+    like = vgrad.theory("activation=relu", *words)
+    assert found.not_predicted is None
+    assert found.fixed_point is not None
+    assert like.fixed_point is not None
+    assert found.fixed_point.q == like.fixed_point.q == math.inf
+    assert found.fixed_point.c == pytest.approx(like.fixed_point.c, abs=1e-4)
+    assert found.fixed_point.chi_c == pytest.approx(like.fixed_point.chi_c, abs=1e-4)

@@ -92,3 +92,49 @@ def test_a_slip_is_answered_as_by_run(typed):
 def test_python_gets_the_same(typed):
     document = json.loads(typed("theory", "activation=sigmoid", "data=white", "--json").out)
     assert vgrad.theory("activation=sigmoid", "data=white").document() == document
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["activation=tanh", "depth=5"], "with which δ has the same size in layers 1 and 5"),
+        (["activation=tanh", "depth=5"], "only a limit, which init.limit=true takes"),
+        (["activation=gelu", "depth=5"], "there is no critical point to take it from"),
+        (["activation=tanh", "init.limit=true"], "σ_w = 1, that of the critical point, where"),
+        (["activation=tanh", "init.bias_std=0.3"], "σ_w = 1.39558, that of the critical point; q*"),
+        (["activation=sigmoid"], "gates are nearly shut there"),
+        (["activation=relu"], "every length is kept there"),
+        (["activation=tanh", "model.norm=layer"], "norms, shortcuts and dropout are left out"),
+    ],
+)
+def test_what_a_critical_init_took_its_gain_from_is_said(words, says, typed):
+    out = typed("theory", "init=critical", "data=white", *words).out
+    (line,) = [line for line in out.splitlines() if line.startswith("init=critical: ")]
+    assert says in line
+
+
+def test_other_inits_say_nothing_of_it(typed):
+    assert "init=critical" not in typed("theory", "activation=tanh", "data=white").out
+
+
+def test_the_remedy_keeps_the_biases_as_the_config_has_them(typed):
+    words = ["theory", "activation=tanh", "data=white", "init=lecun_normal", "init.bias=1"]
+    assert "init.gain=1.91131 init.bias=1 would be critical" in typed(*words).out
+    out = typed(*words, "init.bias_std=0.5").out
+    (line,) = [line for line in out.splitlines() if line.startswith("this config")]
+    settings = [word for word in line.split() if word.startswith("init")]
+    assert settings[-2:] == ["init.bias=1", "init.bias_std=0.5"]
+    found = vgrad.theory("activation=tanh", "data=white", *settings).fixed_point
+    assert found is not None
+    assert found.chi1 == pytest.approx(1.0, abs=1e-4)
+
+
+def test_weights_that_are_not_random_are_not_held_against_the_critical_point(typed):
+    out = typed("theory", "activation=tanh", "data=white", "init=identity").out
+    assert "not predicted" in out
+    assert "this config" not in out
+
+
+def test_a_gain_that_keeps_the_length_is_said_to_do_so_without_biases(typed):
+    words = ["theory", "activation=gelu", "data=white", "init.bias_std=0.1"]
+    assert "without biases σ_w = 1.5335 keeps q = 1" in typed(*words).out

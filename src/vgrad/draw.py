@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from vgrad.config import Choice, RunConfig, resolved_init
 from vgrad.gaussian import gain
 from vgrad.layout import Parameters
-from vgrad.meanfield.edge import edge
+from vgrad.meanfield.edge import Edge, edge
 from vgrad.nonlinearity import Nonlinearity
 from vgrad.parts.activations import ACTIVATIONS
 from vgrad.parts.inits import INITS
@@ -47,18 +47,28 @@ def drawn_init(config: RunConfig) -> Choice:
 
 
 def _critical(config: RunConfig) -> Choice:
-    """The init that `critical` stands for; a layer without biases has σ_b = 0."""
+    """The init that `critical` stands for."""
+    asked = config.init.settings
+    biases = {name: asked[name] for name in INITS.common}
+    name = "orthogonal" if asked["distribution"] == "orthogonal" else "lecun_normal"
+    return Choice(name, {**biases, "gain": edge_of(config).sigma_w})
+
+
+def edge_of(config: RunConfig) -> Edge:
+    """What a config with `init=critical` draws; a layer without biases has σ_b = 0.
+
+    Raises:
+        ConfigError: there is no such σ_w.
+    """
     asked = config.init.settings
     biases = {name: asked[name] for name in INITS.common}
     biased = Architecture.of(config.model.name, config.model.settings).bias
-    found = edge(
+    return edge(
         config.activation,
         **(biases if biased else dict.fromkeys(biases, 0.0)),
         depth=config.depth,
         limit=asked["limit"],
     )
-    name = "orthogonal" if asked["distribution"] == "orthogonal" else "lecun_normal"
-    return Choice(name, {**biases, "gain": found.sigma_w})
 
 
 class Draw:

@@ -14,12 +14,11 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vgrad.errors import ConfigError, StoreError
-from vgrad.figures.activations import FORMATS, REACH, Portrait, activations
+from vgrad.figures.activations import REACH, Portrait, activations
+from vgrad.figures.file import check, save
 from vgrad.figures.style import styled
 from vgrad.parts.activations import ACTIVATIONS, kinks, size_of
 from vgrad.registry import Entry
-from vgrad.store.disk import aside, writing
 
 POINTS = 241  # of a curve without kinks
 NEXT_TO = 1e-9  # of a kink: how near to it the curves go
@@ -36,17 +35,8 @@ def draw(path: Path) -> None:
         ConfigError: it has another ending.
         StoreError: it cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        *first, last = FORMATS
-        raise ConfigError(
-            f"--plot draws into a file that ends in {', '.join(first)} or {last}, "
-            f"not {str(path)!r}."
-        )
-    if not path.parent.is_dir():
-        raise StoreError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
-    image = FORMATS[path.suffix.lower()](picture())
-    with writing(path), aside(path) as file:
-        file.write(image)
+    check(path)
+    save(picture(), path)
 
 
 def picture() -> Figure:

@@ -147,6 +147,7 @@ def _measured(one: Measured) -> dict[str, Any]:
     interval = one.interval
     return {
         "arm": one.arm,
+        "against": one.against or None,
         "verdict": one.verdict,
         "value": interval.value,
         "low": interval.low,

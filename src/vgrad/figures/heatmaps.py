@@ -98,7 +98,7 @@ def _draw(figure: Sheet, place: int, runs: Sequence[pd.DataFrame], quantity: Qua
         _hatch(axes, mask, name)
     has_output = len(grid) == deepest
     _label(axes, steps, len(grid), quantity, last="out" if has_output else None)
-    _scale_bar(axes, scale, (low, high), colours)
+    scale_bar(axes, scale, (low, high), colours)
     _legend(axes, list(marked))
     parts = (quantity.column, figure.place(axes), tuple(steps), grid, present, scale)
     figure.cells[place] = Cells(*parts, has_output)
@@ -211,7 +211,7 @@ def _label(axes: Axes, steps: list[int], top: int, quantity: Quantity, *, last: 
     axes.spines[:].set_visible(False)
 
 
-def _scale_bar(
+def scale_bar(
     axes: Axes, scale: Scale, ends: tuple[float, float], colours: mpl.colors.Colormap
 ) -> None:
     """The colours and what they stand for, to the right of the map."""

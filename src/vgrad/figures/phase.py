@@ -25,6 +25,8 @@ FULL, PALE = 0.27, 0.05  # of the colours, and how far from white they begin
 TRAINABLE, DEPTHS = 6.0, (10, 30, 100)  # 6 ξ_∇ of the contours, in layers
 CRITICAL = "#0b7a6b"
 HIGH = 0.82  # of the panel: where the phases' names stand
+LOW = 0.25  # likewise, where a phase is too narrow for its name higher up
+ROOM = 0.27  # share of the panel's width that a name needs
 LEAST_NAMED = 0.1  # share of the panel: smaller parts have no name in it
 NEAR = 0.005  # of χ₁ = 1, counts as critical in words
 KEYS = (
@@ -142,11 +144,8 @@ def _write_phases(
     for words, mask in parts.items():
         if mask.mean() < LEAST_NAMED:
             continue
-        rows, columns = np.nonzero(mask)
-        row = round(HIGH * (len(mask) - 1))
-        row = row if mask[row].any() else round(float(np.median(rows)))
-        inside = columns[rows == row]
-        column = float(np.median(inside))
+        row = _row_of(mask)
+        column = float(np.median(np.flatnonzero(mask[row])))
         count_b, count_w = mask.shape
         axes.text(
             high_w * (column + 0.5) / count_w,
@@ -159,6 +158,16 @@ def _write_phases(
             zorder=5,
             bbox={"facecolor": PAPER, "alpha": 0.7, "edgecolor": "none", "pad": 1.5},
         )
+
+
+def _row_of(mask: np.ndarray) -> int:
+    """Where the name of a phase stands: as high as HIGH, lower where the phase is narrow there."""
+    count = len(mask) - 1
+    high, low = round(HIGH * count), round(LOW * count)
+    wide = [row for row in range(high, low - 1, -1) if mask[row].mean() >= ROOM]
+    if wide:
+        return wide[0]
+    return high if mask[high].any() else round(float(np.median(np.nonzero(mask)[0])))
 
 
 def _caption(drawn: Pictured) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from vgrad.arms import Arm, differing
-from vgrad.figures.heatmaps import SIZES, _scale_bar
+from vgrad.figures.heatmaps import SIZES, scale_bar
 from vgrad.figures.palette import INK, MUTED, PAPER, RAIL
 from vgrad.figures.quantities import numbers
 from vgrad.figures.scale import Numbers, Scale
@@ -168,7 +168,7 @@ def _draw(axes: Axes, grid: Grid, key: str, chance: float) -> None:
     _ticks(axes, grid, key)
     axes.spines[:].set_visible(False)
     ends = 100.0 * chance, 100.0
-    _scale_bar(axes, Scale("linear", *ends, {}), ends, colours)
+    scale_bar(axes, Scale("linear", *ends, {}), ends, colours)
 
 
 def _draw_limit(axes: Axes, grid: Grid) -> None:

@@ -90,7 +90,7 @@ def critical(
             return Critical(sigma_w, sigma_b, v + phi.mean**2, "q* is stable there")
         found.append((sigma_w, v, dq))
     stable = [(sigma_w, v) for sigma_w, v, dq in found if abs(dq) < 1.0]
-    return Critical(None, sigma_b, None, _why_none(phi, found, stable))
+    return Critical(None, sigma_b, None, _why_none(phi, found, stable, biased=sigma_b > 0.0))
 
 
 def _points(phi: Phi, bias_var: float) -> Iterator[tuple[float, float, float]]:
@@ -120,7 +120,11 @@ def _trend(phi: Phi, sigma_w: float) -> int:
 
 
 def _why_none(
-    phi: Phi, found: list[tuple[float, float, float]], stable: list[tuple[float, float]]
+    phi: Phi,
+    found: list[tuple[float, float, float]],
+    stable: list[tuple[float, float]],
+    *,
+    biased: bool,
 ) -> str:
     if stable:
         sigma_w, v = stable[0]
@@ -140,5 +144,6 @@ def _why_none(
         )
     else:
         words = "χ₁ is below 1 wherever the length settles"
-    gain = gains(phi).preserves_q1
-    return words if gain is None else f"{words}; σ_w = {number(gain, 5)} keeps q = 1"
+    gain = gains(phi.about(0.0)).preserves_q1
+    where = "without biases " if biased else ""
+    return words if gain is None else f"{words}; {where}σ_w = {number(gain, 5)} keeps q = 1"

@@ -40,8 +40,8 @@ class Edge:
 
     Attributes:
         sigma_w: σ_w = √(fan_in · Var W).
-        kind: `point`: of the critical point; `depth`: δ keeps its size over the run's own depth;
-            `length`: E[z²] = 1 is kept.
+        kind: `point`: of the critical point; `limit`: of one at which lengths vanish; `depth`: δ
+            keeps its size over the run's own depth; `length`: E[z²] = 1 is kept.
         why: what `vgrad.meanfield.critical` says of the critical point.
     """
 
@@ -81,7 +81,7 @@ def edge(activation: Choice, bias: float, bias_std: float, depth: int, *, limit:
 def _edge(phi: Phi, bias: float, bias_std: float, depth: int, limit: bool) -> Edge | None:
     point = critical(phi, math.hypot(bias, bias_std), largest=math.inf)
     if point.sigma_w is not None and (limit or point.q):
-        return Edge(point.sigma_w, "point", point.why)
+        return Edge(point.sigma_w, "point" if point.q else "limit", point.why)
     kept = _kept_over(phi, bias_std**2, depth)
     if kept is not None:
         return Edge(kept, "depth", point.why)

@@ -23,7 +23,7 @@ What = Callable[[Function, Tensor], Tensor]  # (φ, z) → what is averaged
 
 ORIGIN, FAR = 1e-24, 1e24  # variances that stand for those that vanish and that grow for ever
 HUGE = 1e100  # beyond it φ is bounded or goes on in straight lines, and φ² would overflow
-WIDE = 1e20  # likewise for two examples, to 1e-10
+WIDE = 1e10  # likewise for two examples, to 1e-5: the bend is 1e-5 of what the nodes span
 SHARED = 64  # activations that are remembered, with what is known of each
 DRAWS = 6  # values of the noise: exact for what is a polynomial of it, to degree 11
 MOST_KNOWN = 20_000  # numbers of each: some megabytes
@@ -102,12 +102,17 @@ class Phi:
         if v == 0.0:
             return self.act_ms(v) if not self.noisy else self.act_mean(v) ** 2
         if v > WIDE:
-            return _beyond(self.act_overlap(WIDE, c), v, 1.0, WIDE)
+            wide = self.act_ms(WIDE)  # E[φ²] at v goes with it: a correlation stays one
+            return self.act_ms(v) * self.act_overlap(WIDE, c) / wide if wide else 0.0
         return self._overlap("act", _value, v, c)
 
     def gate_overlap(self, v: float, c: float) -> float:
         """E[φ′(z₁) φ′(z₂)]."""
-        return self._overlap("gate", _slope, min(v, WIDE) or ORIGIN, c)
+        if v > WIDE and c != 0.0:
+            wide = self.gate_ms(WIDE)  # where φ is bounded both z must be near a bend of it
+            share = self.gate_ms(v) / wide if wide else 0.0
+            return share**2 * self.gate_overlap(WIDE, c)
+        return self._overlap("gate", _slope, min(v, HUGE) or ORIGIN, c)
 
     def at(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """φ and φ′ where z is u more than its mean; of φ that has no parts."""
@@ -200,9 +205,9 @@ def _about(phi: Phi, mean: float) -> Phi:
     return replace(phi, mean=mean, _known={})
 
 
-def _beyond(value: float, v: float, power: float, edge: float = HUGE) -> float:
-    """An expectation at v, from that at an edge beyond which φ is straight or bounded."""
-    return value if abs(value) < edge ** (power / 2.0) else value * (v / edge) ** power
+def _beyond(value: float, v: float, power: float) -> float:
+    """An expectation at v, from that at HUGE, beyond which φ is straight or bounded."""
+    return value if abs(value) < HUGE ** (power / 2.0) else value * (v / HUGE) ** power
 
 
 def _value(f: Function, z: Tensor) -> Tensor:

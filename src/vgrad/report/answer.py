@@ -53,11 +53,16 @@ def spread(interval: Interval | None, show: Callable[[float], str] = percent) ->
     if not half > 0:  # also where there is none
         return show(interval.value)
     if show is percent:
-        return f"{show(interval.value)} ± {_short(100 * half)}"
+        return f"{show(interval.value)} ± {_of_percent(100 * half)}"
     places = -math.floor(math.log10(half))  # of its first digit: more of the mean mean nothing
     if 0 < places <= MOST_PLACES and abs(interval.value) < LARGE:
         return f"{interval.value:.{places}f} ± {half:.{places}f}"
     return f"{show(interval.value)} ± {_short(half)}"
+
+
+def _of_percent(half: float) -> str:
+    """Half a width in percent: to a tenth, as its mean, unless it is less than that."""
+    return _short(half if half < 0.05 else round(half, 1))
 
 
 def _short(value: float) -> str:

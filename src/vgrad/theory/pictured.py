@@ -17,6 +17,7 @@ from vgrad.meanfield.phase import Diagram, Moments, critical_line, diagram
 from vgrad.meanfield.phi import Phi
 from vgrad.meanfield.scale import Scale
 from vgrad.parts.models import Architecture
+from vgrad.phrases import number
 from vgrad.theory.inputs import inputs_of
 from vgrad.theory.prediction import Prediction
 
@@ -24,6 +25,7 @@ POINTS = 160  # of each axis of the plane
 LEAST_W, LEAST_B = 1.5, 0.5  # how far the axes go at least
 ROOM = 1.4  # beyond what is to be inside
 FARTHEST = 16.0  # σ_w: a critical line beyond it is left outside
+LARGEST = 1000  # σ_w and σ_b: lengths beyond it leave the table of the plane
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def pictured(config: RunConfig, prediction: Prediction) -> Pictured:
     if reason is not None or point is None or not sigma_w:
         raise ConfigError(f"There is no length map to be drawn: {reason}.")
     sigma_b = prediction.critical.sigma_b
+    if max(sigma_w, sigma_b) > LARGEST:
+        raise ConfigError(
+            f"There is no picture of it: σ_w = {number(sigma_w, 4)} and σ_b = {number(sigma_b, 4)} "
+            f"may be at most {LARGEST}."
+        )
     init = drawn_init(config)
     mean = min(abs(float(init.settings["bias"])), sigma_b)  # none without biases
     mean = mean if init.settings["bias"] >= 0.0 else -mean

@@ -108,6 +108,7 @@ def _predict(
         not_predicted=None,
         sigma_w=math.sqrt(hidden.sigma_w2),
         init=init.name,
+        bias_mean=hidden.bias_mean,
     )
 
 
@@ -255,4 +256,5 @@ def _nothing(
         not_predicted=reason,
         sigma_w=math.sqrt(hidden.sigma_w2),
         init=init.name,
+        bias_mean=hidden.bias_mean,
     )

@@ -76,6 +76,7 @@ class Prediction:
         not_predicted: why there is no prediction of the layers, or None.
         sigma_w: of the hidden layers, √(fan_in · E[W²]).
         init: the init that the weights are drawn by.
+        bias_mean: the constant part of the biases, which counts in the critical point's σ_b.
     """
 
     layers: tuple[Layer, ...]
@@ -88,6 +89,7 @@ class Prediction:
     not_predicted: str | None
     sigma_w: float | None
     init: str
+    bias_mean: float = 0.0
 
     def document(self) -> dict[str, Any]:
         """What `vgrad theory --json` prints."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vgrad.config import RunConfig
+    from vgrad.meanfield.edge import Edge
     from vgrad.theory import Prediction
 
 COLUMNS = {  # heading → field of a layer
@@ -32,6 +33,7 @@ COLUMNS = {  # heading → field of a layer
     "‖∂L/∂W‖": "weight_grad_norm",
 }
 MOST_ROWS = 24  # the middle of a deeper network is left out
+ROUNDING = 1e-7  # relative: a σ_b that is the mean of the biases alone
 NEAR = 0.005  # relative: σ_w so near the critical one counts as critical
 
 
@@ -68,7 +70,7 @@ def main(words: list[str]) -> None:
     on = console(110)
     if prediction.not_predicted is None:
         show(on, _table(prediction))
-    for line in sentences(prediction):
+    for line in (*sentences(prediction), *_on_init(config)):
         print(line)
     if args.plot is not None:
         from vgrad.terminal import literal
@@ -148,10 +150,14 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
     if prediction.trainable_depth is not None:
         deep = prediction.trainable_depth
         yield (
-            f"trainable to about depth {deep:.0f}"
+            f"trainable to about depth {_depth(deep)}"
             if math.isfinite(deep)
             else "trainable at any depth, as far as this theory goes"
         )
+
+
+def _depth(deep: float) -> str:
+    return f"{deep:.0f}" if deep < 1e4 else number(deep, 3)
 
 
 def _on_spread(prediction: Prediction) -> Iterator[str]:
@@ -177,15 +183,58 @@ def _on_criticality(prediction: Prediction) -> Iterator[str]:
         return
     place = f"σ_w = {number(critical.sigma_w, 6)} at σ_b = {number(critical.sigma_b, 3)}"
     yield f"critical point: {place}, q* = {number(critical.q or 0.0, 5)}; {critical.why}"
-    if own is None:
+    if own is None or prediction.not_predicted is not None:
         return
     share = own / critical.sigma_w - 1.0
     if abs(share) < NEAR:
         yield f"this config: σ_w = {number(own, 6)}, critical"
         return
     side = "below" if share < 0.0 else "above"
-    bias = f" init.bias_std={number(critical.sigma_b, 5)}" if critical.sigma_b else ""
     yield (
         f"this config: σ_w = {number(own, 6)}, {number(abs(100 * share), 3)} % {side} it; "
-        f"init=lecun_normal init.gain={number(critical.sigma_w, 6)}{bias} would be critical"
+        f"init=lecun_normal init.gain={number(critical.sigma_w, 6)}{_biases(prediction)} would be "
+        "critical"
     )
+
+
+def _biases(prediction: Prediction) -> str:
+    """The settings of an init that keep the config's biases."""
+    mean, whole = prediction.bias_mean, prediction.critical.sigma_b
+    std = math.sqrt(max(0.0, whole**2 - mean**2))
+    words = f" init.bias={number(mean, 5)}" if mean else ""
+    return words if std <= ROUNDING * whole else f"{words} init.bias_std={number(std, 5)}"
+
+
+def _on_init(config: RunConfig) -> Iterator[str]:
+    """What `init=critical` took σ_w from, where a config has it."""
+    if config.init.name != "critical":
+        return
+    from vgrad.draw import edge_of
+    from vgrad.parts.models import Architecture
+
+    found = edge_of(config)
+    took = {
+        "point": "that of the critical point",
+        "limit": "that of the critical point, where lengths vanish",
+        "depth": f"with which δ has the same size in layers 1 and {max(2, config.depth)} "
+        "(Π χ₁ = 1 over this depth, for inputs of E[x²] = 1)",
+        "length": "which keeps q = 1",
+    }[found.kind]
+    plan = Architecture.of(config.model.name, config.model.settings)
+    more = plan.norm != "none" or plan.shortcut.kind != "none" or plan.dropout or plan.alpha_dropout
+    alone = " (norms, shortcuts and dropout are left out of account)" if more else ""
+    yield f"init=critical: σ_w = {number(found.sigma_w, 6)}, {took}; {_why(found)}{alone}"
+
+
+def _why(found: Edge) -> str:
+    """Why `init=critical` took that one."""
+    if found.kind == "point":
+        from vgrad.meanfield.critical import LARGEST
+
+        shut = "gates are nearly shut there, so that χ₁ = 1 is of little help"
+        return shut if found.sigma_w > LARGEST else found.why
+    if found.kind == "limit":
+        return "at any depth short of it δ still changes on its way"
+    if found.why.startswith("q* = 0"):
+        return "the critical point is only a limit, which init.limit=true takes"
+    return "there is no critical point to take it from"

@@ -157,7 +157,7 @@ def _pace(trace: Trace, record: int, line: Slope) -> str:
         return keeps
     gate = math.sqrt(float(np.median(gates)))
     made = number(factor / gate)
-    return f"{keeps}: φ′ passes {number(gate)} of it, the weights make {made} times of that"
+    return f"{keeps}: φ′ passes {number(gate)} of it, the weights multiply that by {made}"
 
 
 def _is_plain(trace: Trace) -> bool:

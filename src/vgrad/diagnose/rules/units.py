@@ -37,9 +37,9 @@ def dead_units(trace: Trace, limits: Limits) -> Sign | None:
     value = float(dead[-1, worst])
     born = bool(flags[0].any()) and trace.begins
     how = (
-        "They start closed: their weights and bias keep z below 0"
+        "They start closed: their weights and bias keep z where φ′ is 0"
         if born
-        else "Updates have pushed their z below 0 for good"
+        else "Updates have pushed their z to where φ′ is 0, for good"
     )
     return Sign(
         layers=span(flags[-1]),

@@ -189,7 +189,10 @@ def test_a_run_that_diverged_is_a_mark_and_one_without_an_accuracy_another() -> 
 def test_each_activation_has_a_panel_and_five_are_too_many() -> None:
     runs, arms = trained(activation=["relu", "tanh"])
     sheet = figures.trainability(runs, arms)
-    assert [axes.get_title(loc="left") for axes in sheet.panels] == ["relu", "tanh"]
+    assert [axes.get_title(loc="left") for axes in sheet.panels] == [
+        "relu: accuracy  [%]",
+        "tanh: accuracy  [%]",
+    ]
     runs, arms = trained(activation=list("abcde"))
     sheet = figures.trainability(runs, arms)
     assert len(sheet.panels) == 4

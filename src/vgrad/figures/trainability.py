@@ -139,7 +139,8 @@ def _grid(runs: pd.DataFrame, arms: Sequence[Arm], key: str, title: str) -> Grid
 
 def _draw(axes: Axes, grid: Grid, key: str, chance: float) -> None:
     """Cells of one size, in the order of their values."""
-    name_axes(axes, grid.title or "Accuracy", "depth  [hidden layers]")
+    heading = f"{grid.title}: accuracy" if grid.title else "Accuracy"
+    name_axes(axes, f"{heading}  [%]", "depth  [hidden layers]")
     colours = mpl.colormaps[SIZES]
     share = np.clip((grid.accuracy - chance) / (1.0 - chance), 0.0, 1.0)
     image = colours(np.nan_to_num(share))

@@ -1,11 +1,20 @@
-"""A terminal for the tests that type commands."""
+"""A terminal for the tests that type commands, and a browser for those that open pages."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from commands import SECRET, Terminal, execute_nothing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from pages import Visit
 
 # The same cases every time: what fails here fails for everyone.
 settings.register_profile("same", derandomize=True)
@@ -26,3 +35,22 @@ def untrained(typed, monkeypatch) -> Terminal:
     """The same, where runs end as soon as they have begun."""
     monkeypatch.setattr("vgrad.pack.execute", execute_nothing)
     return typed
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    from pages import browser  # which loads all that reports need
+
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(chromium: Browser, file: Path) -> Iterator[Visit]:
+    """The module's page; that it complains of nothing and asks for nothing is tested after each."""
+    from pages import visit
+
+    with visit(chromium, file) as seen:
+        yield seen
+        assert seen.complaints == []
+        assert seen.requests == [file.as_uri()]

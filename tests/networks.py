@@ -187,6 +187,22 @@ def fill(stack: Stack, data: Dataset) -> None:
     stack.refresh()
 
 
+def walked(
+    *configs: RunConfig,
+    data: Dataset | None = None,
+    change: Callable[[Stack], object] = lambda stack: None,
+) -> Stack:
+    """A stack after one forward and backward pass."""
+    data = data or classification()
+    stack = Stack(configs, data.input_dim, data.output_dim)
+    change(stack)
+    fill(stack, data)
+    stack.forward(keep=True)
+    stack.output_error()
+    stack.backward(kept=True)
+    return stack
+
+
 def steepest(name: str) -> float:
     """sup |φ′| of an activation at its defaults, as the engine has it."""
     return float(

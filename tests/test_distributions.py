@@ -26,13 +26,7 @@ FILE = "distributions.parquet"
 
 def measure(*configs, data=None, change=lambda stack: None):
     """A stack that has made one pass, and the quantiles that the probe tells of it."""
-    data = data or networks.classification()
-    stack = Stack(configs, data.input_dim, data.output_dim)
-    change(stack)
-    networks.fill(stack, data)
-    stack.forward(keep=True)
-    stack.output_error()
-    stack.backward(kept=True)
+    stack = networks.walked(*configs, data=data, change=change)
     return stack, Probe(stack).quantiles()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pages import Visit, browser, make_sweep, visit
+from pages import Visit, make_sweep, visit
 from reporting import build_unpainted, write_run
 
 if TYPE_CHECKING:
@@ -21,24 +20,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a sweep."""
     return make_sweep(tmp_path_factory.mktemp("sweep"))
-
-
-@pytest.fixture
-def open_page(chromium: Browser, file: Path) -> Iterator[Visit]:
-    """The page, open; that it complains of nothing and asks for nothing is tested after each."""
-    with visit(chromium, file) as seen:
-        yield seen
-        assert seen.complaints == []
-        assert seen.requests == [file.as_uri()]
 
 
 def rows(seen: Visit) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pages import Visit, browser, make_sweep, visit
+from pages import Visit, make_sweep, visit
 from reporting import build_unpainted, write_run
 
 if TYPE_CHECKING:
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 STEPS = [0, 1, 10, 50, 100]
 HEAT = 'svg[data-map][data-title="Error signal δ"]'
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +33,6 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ends = {"fails_at": 50, "status": "diverged"}
     write_run(folder / "bad", activation="tanh", depth=8, decay=0.1, steps=STEPS, **ends)
     return make_sweep(folder)
-
-
-@pytest.fixture
-def open_page(chromium: Browser, file: Path) -> Iterator[Visit]:
-    """The page, open; that it complains of nothing and asks for nothing is tested after each."""
-    with visit(chromium, file) as seen:
-        yield seen
-        assert seen.complaints == []
-        assert seen.requests == [file.as_uri()]
 
 
 def note(seen: Visit) -> str:

@@ -6,23 +6,12 @@ import pytest
 import torch
 
 import networks
+from networks import walked
 from remedies import MODELS, disturb, remedied
 from vgrad.parts.activations import ACTIVATIONS, Kernel
 from vgrad.parts.inits import INITS
 from vgrad.parts.losses import LOSSES
 from vgrad.stack import Stack
-
-
-def walked(*configs, data=None, change=lambda stack: None):
-    """A stack after one forward and backward pass."""
-    data = data or networks.classification()
-    stack = Stack(configs, data.input_dim, data.output_dim)
-    change(stack)
-    networks.fill(stack, data)
-    stack.forward(keep=True)
-    stack.output_error()
-    stack.backward(kept=True)
-    return stack
 
 
 def assert_equal_gradients(stack, run, tolerance):

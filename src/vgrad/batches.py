@@ -47,7 +47,7 @@ class Batches:
     def state(self) -> State:
         """What the epoch was drawn from, [R, bytes], and how much of it has been used, [R]."""
         place = torch.full((len(self._generators),), self._place)
-        return {"batches.origin": self._origin.clone(), "batches.place": place}
+        return {"batches.origin": self._origin, "batches.place": place}
 
     def load(self, state: State) -> None:
         """Go on from a state."""

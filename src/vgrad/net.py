@@ -44,7 +44,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Call:
     """out = x W + b."""
     if bias is None:
         return partial(torch.bmm, x, weight, out=out)
-    return partial(torch.baddbmm, bias, x, weight, out=out)
+    # Expanded here once, as torch would in every call.
+    return partial(torch.baddbmm, bias.expand_as(out), x, weight, out=out)
 
 
 def products(reads: Tensor, errors: Tensor, out: Tensor, batch: int) -> Iterator[Call]:

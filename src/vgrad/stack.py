@@ -286,12 +286,12 @@ class Stack:
             call()
 
     def state(self) -> State:
-        """All that changes while the runs train."""
+        """All that changes while the runs train, the very tensors."""
         state = dict(of_parameters("parameters", self.parameters))
         state["noise"] = of_generators(self._draws)
         for layer, running in enumerate(self._running):
-            state[f"running.{layer}.mean"] = running.mean.clone()
-            state[f"running.{layer}.variance"] = running.variance.clone()
+            state[f"running.{layer}.mean"] = running.mean
+            state[f"running.{layer}.variance"] = running.variance
         return state
 
     def load(self, state: State) -> None:

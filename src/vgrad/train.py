@@ -23,7 +23,7 @@ import torch
 from vgrad.config import RunConfig
 from vgrad.parts.datasets import Dataset
 from vgrad.parts.optimizers import OPTIMIZERS
-from vgrad.state import State, selected
+from vgrad.state import State, copied, selected
 from vgrad.store import LAYER_COLUMNS
 from vgrad.training import GRADIENT, Floats, Mask, Row, Training
 
@@ -150,7 +150,8 @@ class Course:
         # Each step before this one is checked.
         self._wary: float = 0 if all(map(_tells, configs)) else math.inf
         self._caught = False  # whether a run has diverged since the loop went back
-        self._saved = self._copy()
+        self._given = False  # whether the watcher has the last copy, which is then its own
+        self._saved = self._copy(room=None)
 
     @torch.no_grad()
     def run(self) -> None:
@@ -174,8 +175,8 @@ class Course:
                 return
             self._step = step + 1
 
-    def _copy(self) -> Saved:
-        return Saved(self._step, tuple(self._runs), self.training.state())
+    def _copy(self, room: State | None) -> Saved:
+        return Saved(self._step, tuple(self._runs), copied(self.training.state(), room))
 
     def _take_care(self, step: int, *, stopping: bool) -> bool:
         """Keep a copy of the state where one is due; False if that led back to an earlier one."""
@@ -188,9 +189,11 @@ class Course:
             self._go_back(step)
             return False
         elif step > self._saved.step:
-            self._saved = self._copy()
+            self._saved = self._copy(room=None if self._given else self._saved.state)
+            self._given = False
         if wanted:
             self._watcher.save(self._saved)
+            self._given = True
         return True
 
     def _go_back(self, step: int) -> None:
@@ -207,7 +210,7 @@ class Course:
         del self.training  # make room
         self.training = Training([self._configs[r] for r in self._runs], self._data, state)
         self._gone = set()
-        self._saved = Saved(self._step, tuple(self._runs), state)
+        self._saved, self._given = Saved(self._step, tuple(self._runs), state), False
 
     def _take_step(self, step: int, *, last: bool) -> bool:
         """One step and its records; False if it led back to an earlier one."""

@@ -84,7 +84,10 @@ class Training:
         return stack.streamed(self._update.of) if large else None
 
     def state(self) -> State:
-        """All that is needed to go on with any of the runs, between two steps."""
+        """All that is needed to go on with any of the runs, between two steps.
+
+        The next step changes it: a copy is to be made of what should stay (`vgrad.state.copied`).
+        """
         return self.stack.state() | self._update.state() | self._batches.state()
 
     def load(self, state: State) -> None:

@@ -61,3 +61,21 @@ def test_completion_imports_no_torch(tmp_path, monkeypatch):
 
 def test_showing_a_config_imports_no_torch(tmp_path):
     assert not imported_by(main("run", "--cfg", "job"), tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--version"], 0), (["lisst"], 2)])
+def test_a_command_ends_at_once_yet_with_all_said_and_all_tidied_up(words, status, tmp_path):
+    code = (
+        "import atexit, sys; from vgrad.cli import program\n"
+        "class Left:\n"
+        "    def __del__(self): print('taken apart')\n"
+        "atexit.register(print, 'tidied up'); left = Left()\n"
+        f"sys.argv[1:] = {words!r}; program()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == status
+    assert ended.stdout.splitlines()[-1] == "tidied up"
+    assert ("vgrad 0" in ended.stdout) == (status == 0)
+    assert ("lisst" in ended.stderr) == (status == 2)

@@ -1,7 +1,5 @@
 """`python -m vgrad`: the command line."""
 
-import sys
+from vgrad.cli import program
 
-from vgrad.cli import main
-
-sys.exit(main())
+program()

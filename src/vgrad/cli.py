@@ -8,9 +8,11 @@ import gc
 import io
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from vgrad.errors import ConfigError, VgradError, did_you_mean
 from vgrad.interrupt import Interrupted, heard
@@ -30,8 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         ended by SIGINT and SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:  # the process is ours
-        _search_less()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -57,10 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _search_less() -> None:
-    """Have Python look for garbage less often: torch's million objects, that stay, are searched."""
+def program() -> NoReturn:
+    """Carry out the command of this process, and end it.
+
+    Python looks for garbage less often, as torch's million objects stay; and at the end it does
+    not take them apart, which would be half a second.
+    """
     gc.set_threshold(10_000)
-    atexit.register(gc.freeze)  # nor at the end
+    status = main()
+    # What multiprocessing does where its processes end, for the same reason.
+    threading._shutdown()  # type: ignore[attr-defined]  # awaits what still runs
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(status)
 
 
 def _dispatch(words: list[str]) -> None:

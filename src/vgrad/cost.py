@@ -16,6 +16,7 @@ from vgrad.cadence import DENSE, EVALUATIONS, RECORDS, cadence
 from vgrad.check import numbers_of
 from vgrad.config import RunConfig
 from vgrad.parts.datasets import load
+from vgrad.threads import at_most
 from vgrad.training import EVALUATED
 
 RATE = 60e9  # multiplications and additions a second in the products of a step
@@ -46,12 +47,8 @@ def slowness() -> float:
     """How many times longer a small product takes here than where `IN_CACHE` was measured."""
     a, b = torch.ones(8, 64, 64), torch.ones(8, 64, 64)
     out = torch.empty_like(a)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with at_most(1):
         times = [_time(a, b, out) for _ in range(20)]
-    finally:
-        torch.set_num_threads(before)
     return float(sorted(times)[5] / (8 * 2 * 64**3 / IN_CACHE))
 
 

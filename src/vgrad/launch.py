@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from vgrad import pack, plan, store
 from vgrad.config import REGISTRIES, RunConfig
@@ -20,6 +17,7 @@ from vgrad.plan import Plan
 from vgrad.progress import ENDED, LostWorkerError, Progress, as_shown
 from vgrad.store import RunFile
 from vgrad.terminal import SweepView
+from vgrad.threads import at_most
 from vgrad.workers import PRELOADED, Done, Failed, Message, Pool, Started
 
 
@@ -173,19 +171,8 @@ def _interrupted(
 
 def _do_here(progress: Progress) -> None:
     """Make the packs in this process, one after the other."""
-    with _threads(progress.plan.threads):
+    with at_most(progress.plan.threads):
         _do_in_turn(progress)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch use at most so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _do_in_turn(progress: Progress) -> None:

@@ -11,8 +11,8 @@ to be sound.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from vgrad.parts.datasets import Dataset
 from vgrad.parts.optimizers import OPTIMIZERS
 from vgrad.state import State, copied, selected
 from vgrad.store import LAYER_COLUMNS
+from vgrad.threads import at_most
 from vgrad.training import GRADIENT, Floats, Mask, Row, Training
 
 GUARD = 32  # steps after which all is looked at and copied
@@ -311,18 +312,6 @@ def first_bad_layer(layers: Floats) -> int | None:
     return len(error) - int(error[::-1].argmax()) if error.any() else None
 
 
-@contextmanager
-def _threads(runs: int, config: RunConfig) -> Iterator[None]:
-    """Work on one thread where the matrices are so small that more only wait for each other."""
-    before = torch.get_num_threads()
-    if runs * (config.batch_size or 0) * config.width**2 < WORTH_SHARING:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def train(
     configs: Sequence[RunConfig], data: Dataset, watcher: Watcher, start: Saved | None = None
 ) -> None:
@@ -334,5 +323,7 @@ def train(
         watcher: is told of records and ends, and asked whether to stop and to save.
         start: where to go on from; by default from the first weights.
     """
-    with _threads(len(configs), configs[0]):
+    first = configs[0]
+    product = len(configs) * (first.batch_size or 0) * first.width**2
+    with at_most(1) if product < WORTH_SHARING else nullcontext():
         Course(configs, data, watcher, start).run()

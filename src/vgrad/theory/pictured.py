@@ -20,6 +20,7 @@ from vgrad.parts.models import Architecture
 from vgrad.phrases import number
 from vgrad.theory.inputs import inputs_of
 from vgrad.theory.prediction import Prediction
+from vgrad.threads import at_most
 
 POINTS = 160  # of each axis of the plane
 LEAST_W, LEAST_B = 1.5, 0.5  # how far the axes go at least
@@ -50,6 +51,7 @@ class Pictured:
     chi1: float
 
 
+@at_most(1)
 def pictured(config: RunConfig, prediction: Prediction) -> Pictured:
     """The arrays of a config's pictures.
 

@@ -31,12 +31,14 @@ from vgrad.theory.scope import not_predicted, of_activation, spread_known
 from vgrad.theory.spread import spreads
 from vgrad.theory.steady import steady
 from vgrad.theory.weights import scale_of
+from vgrad.threads import at_most
 
 ROUNDING = 1e-14  # decades per layer
 NO_GAINS = Gains(None, None, None)
 UNASKED = Critical(None, 0.0, None, "it was not asked for")
 
 
+@at_most(1)
 def predict(config: RunConfig, *, whole: bool = True) -> Prediction:
     """What mean-field theory says of a run at step 0, for wide layers.
 

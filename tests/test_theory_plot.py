@@ -27,9 +27,9 @@ def config_of(*words: str) -> RunConfig:
 
 
 @cache
-def drawn() -> Pictured:
-    """The arrays of a tanh network in the chaotic phase."""
-    config = config_of(*TANH[1:4], "depth=5")
+def drawn(*words: str) -> Pictured:
+    """The arrays of a config; by default of a tanh network in the chaotic phase."""
+    config = config_of(*(words or TANH[1:4]), "depth=5")
     return pictured(config, predict(config))
 
 
@@ -147,3 +147,15 @@ def test_no_name_of_a_phase_lies_on_another():
     ]
     assert len(boxes) == 3
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+@pytest.mark.parametrize(("name", "there"), [("tanh", True), ("softplus", False)])
+def test_the_legend_names_a_critical_line_only_where_there_is_one(name, there):
+    sheet = figures.mean_field(drawn(f"activation={name}"))
+    named = [text.get_text() for text in sheet.legends[0].get_texts()]
+    assert any("critical line" in words for words in named) == there
+
+
+def test_lengths_that_neither_grow_nor_shrink_are_said_to_stay():
+    sheet = figures.mean_field(drawn("activation=relu", "init=he_normal"))
+    assert "lengths stay at q = 2" in sheet.caption

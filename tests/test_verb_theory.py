@@ -138,3 +138,16 @@ def test_weights_that_are_not_random_are_not_held_against_the_critical_point(typ
 def test_a_gain_that_keeps_the_length_is_said_to_do_so_without_biases(typed):
     words = ["theory", "activation=gelu", "data=white", "init.bias_std=0.1"]
     assert "without biases σ_w = 1.5335 keeps q = 1" in typed(*words).out
+
+
+@pytest.mark.parametrize(
+    ("words", "goes"),
+    [(["activation=softplus"], "q → ∞"), (["activation=tanh", "init=xavier_normal"], "q* = 0")],
+)
+def test_a_limit_that_lengths_never_come_near_to_is_no_promise_of_depth(words, goes, typed):
+    """χ₁ = 1 is that of the limit alone: at depth 20 these keep 6 and 27 % of δ."""
+    said = typed("theory", "data=white", "depth=20", *words).out
+    assert f"far from the input: {goes}, c* = 1, χ₁ → 1" in said
+    assert "ξ sets no limit to the depth" in said
+    assert "trainable at any depth" not in said
+    assert "trainable at any depth" in typed("theory", "activation=relu", "init=he_normal").out

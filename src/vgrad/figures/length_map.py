@@ -30,10 +30,7 @@ def draw_length_map(axes: Axes, drawn: LengthMap) -> None:
     axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=GUIDE_DASH)
     axes.plot(x, y, color=CURVE, linewidth=1.6)
     _draw_way(axes, drawn, low)
-    points = [*drawn.points]
-    if drawn.reached == 0.0:
-        points.append((0.0, 0.0))
-    for q, slope in points:
+    for q, slope in drawn.marked:
         place = _placed(drawn, np.array([q]))
         face = INK if abs(slope) < 1.0 else "none"
         axes.plot(
@@ -63,6 +60,8 @@ def said_of(drawn: LengthMap) -> str:
     if drawn.reached == 0.0:
         return f"lengths start at q = {start} and die out (q* = 0)"
     end = number(float(f"{drawn.reached:.3g}"))
+    if start == end:
+        return f"lengths stay at q = {end}"
     return f"lengths go from q = {start} in layer 1 to q* = {end}"
 
 

@@ -29,13 +29,6 @@ LOW = 0.25  # likewise, where a phase is too narrow for its name higher up
 ROOM = 0.27  # share of the panel's width that a name needs
 LEAST_NAMED = 0.1  # share of the panel: smaller parts have no name in it
 NEAR = 0.005  # of χ₁ = 1, counts as critical in words
-KEYS = (
-    Key("length map", CURVE),
-    Key("this config", WAY, marker="^"),
-    Key("fixed point, ○ unstable", INK, "none", "o"),
-    Key("critical line, χ₁ = 1", CRITICAL),
-    Key("6 ξ_∇ = 10, 30, 100", MUTED, GUIDE_DASH),
-)
 
 
 @styled
@@ -46,13 +39,23 @@ def mean_field(drawn: Pictured, title: str = "") -> Sheet:
         drawn: the arrays.
         title: a heading.
     """
-    figure = Sheet(2, title or "Mean-field theory", KEYS)
+    figure = Sheet(2, title or "Mean-field theory", _keys(drawn))
     draw_length_map(figure.panels[0], drawn.length_map)
     draw_phases(figure.panels[1], drawn)
     figure.caption = _caption(drawn)
     figure.note = _note(drawn)
     _write_foot(figure)
     return figure
+
+
+def _keys(drawn: Pictured) -> list[Key]:
+    """What the legend names: what there is."""
+    keys = [Key("length map", CURVE), Key("this config", WAY, marker="^")]
+    if drawn.length_map.marked:
+        keys.append(Key("fixed point, ○ unstable", INK, "none", "o"))
+    if drawn.diagram.line:
+        keys.append(Key("critical line, χ₁ = 1", CRITICAL))
+    return [*keys, Key("6 ξ_∇ = 10, 30, 100", MUTED, GUIDE_DASH)]
 
 
 def draw_phases(axes: Axes, drawn: Pictured) -> None:
@@ -172,7 +175,7 @@ def _row_of(mask: np.ndarray) -> int:
 
 def _caption(drawn: Pictured) -> str:
     """Where this config stands."""
-    chi1 = drawn.chi1
+    chi1, endless = drawn.chi1, np.isinf(drawn.length_map.reached)
     phase = "critical" if abs(chi1 - 1.0) <= NEAR else "ordered" if chi1 < 1.0 else "chaotic"
     place = f"σ_w = {_told(drawn.sigma_w)}, σ_b = {_told(drawn.sigma_b)}"
     where = (
@@ -181,7 +184,8 @@ def _caption(drawn: Pictured) -> str:
         else f"there is no critical point at this σ_b: {drawn.why}"
     )
     way = said_of(drawn.length_map)
-    return f"With {place} {way}, χ₁ = {_told(chi1)} ({phase}); {where}."
+    slope = f"χ₁ → {_told(chi1)}" if endless else f"χ₁ = {_told(chi1)} ({phase})"
+    return f"With {place} {way}, {slope}; {where}."
 
 
 def _note(drawn: Pictured) -> str:

@@ -71,7 +71,9 @@ def edge(activation: Choice, bias: float, bias_std: float, depth: int, *, limit:
     try:
         found = _edge(Phi.of(activation).about(bias), bias, bias_std, max(2, depth), limit)
     except ArithmeticError:
-        raise _no_edge(activation, "it turns too often for its expectations") from None
+        raise _no_edge(
+            activation, "it oscillates too fast for its expectations to be worked out"
+        ) from None
     if found is None:
         raise _no_edge(activation, "no σ_w keeps the size of its signal or of its gradient")
     return found

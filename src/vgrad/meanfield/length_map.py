@@ -41,6 +41,11 @@ class LengthMap:
     reached: float
     logarithmic: bool
 
+    @property
+    def marked(self) -> list[tuple[float, float]]:
+        """The points to be marked: 0 too, where lengths die out."""
+        return [*self.points, *([(0.0, 0.0)] if self.reached == 0.0 else [])]
+
 
 def length_map(phi: Phi, scale: Scale, square: float, depth: int, reached: float) -> LengthMap:
     """The length map of hidden layers of one scale.

@@ -85,7 +85,7 @@ def pictured(config: RunConfig, prediction: Prediction) -> Pictured:
     except ArithmeticError:
         name = config.activation.name
         raise ConfigError(
-            f"There is no picture of it: activation={name} turns too often for its expectations."
+            f"There is no picture of it: activation={name} oscillates too fast."
         ) from None
     edge = prediction.critical
     return Pictured(way, plane, sigma_w, sigma_b, edge.sigma_w, edge.why, point.chi1)

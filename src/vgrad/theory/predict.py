@@ -59,7 +59,8 @@ def predict(config: RunConfig, *, whole: bool = True) -> Prediction:
     try:
         return _predict(config, init, inputs, plan, sizes, scales, hidden, reason, whole)
     except ArithmeticError:
-        reason = f"activation={config.activation.name} turns too often for its expectations"
+        name = config.activation.name
+        reason = f"activation={name} oscillates too fast for its expectations to be worked out"
         return _nothing(sizes, scales, hidden, reason, init)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vgrad.config import RunConfig
+    from vgrad.meanfield import FixedPoint
     from vgrad.meanfield.edge import Edge
     from vgrad.theory import Prediction
 
@@ -136,10 +137,11 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
         )
     point, scales = prediction.fixed_point, prediction.depth_scale
     if point is not None:
-        yield (
-            f"far from the input: q* = {number(point.q, 5)}, c* = {number(point.c, 5)}, "
-            f"χ₁ = {number(point.chi1, 6)}, {_phase(point.chi1)}"
-        )
+        q = f"q* = {number(point.q, 5)}" if math.isfinite(point.q) else "q → ∞"
+        chi1 = f"χ₁ = {number(point.chi1, 6)}, {_phase(point.chi1)}"
+        if _is_slow(point):
+            chi1 = "χ₁ → 1, nearing it ever more slowly"
+        yield f"far from the input: {q}, c* = {number(point.c, 5)}, {chi1}"
         if math.isfinite(point.q) and abs(point.dq) > 1.0 + 1e-9:
             yield f"this q* is not stable: a distance from it takes × {number(point.dq, 3)} a layer"
     elif prediction.not_predicted is None:
@@ -153,7 +155,15 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
             f"trainable to about depth {_depth(deep)}"
             if math.isfinite(deep)
             else "trainable at any depth, as far as this theory goes"
+            if point is None or not _is_slow(point)
+            else "ξ sets no limit to the depth; δ in the table tells what is lost on the way"
         )
+
+
+def _is_slow(point: FixedPoint) -> bool:
+    """Whether χ₁ = 1 is a limit that lengths approach without a scale, as they grow or vanish."""
+    neutral = abs(abs(point.dq) - 1.0) <= 1e-6 and abs(point.chi1 - 1.0) <= 1e-6
+    return neutral and (math.isinf(point.q) or point.q == 0.0)
 
 
 def _depth(deep: float) -> str:

@@ -20,6 +20,7 @@ COMPLETION = {"COMP_LINE": "vgrad run activation=", "COMP_POINT": "21"}
 COMMANDS: dict[str, tuple[list[str], dict[str, str], float]] = {
     "vgrad --help": (["--help"], {}, 0.3),
     "vgrad run activation=selu depth=40": (["run", "activation=selu", "depth=40"], {}, 15.0),
+    "vgrad theory activation=gelu depth=40": (["theory", "activation=gelu", "depth=40"], {}, 2.0),
     "vgrad ls": (["ls"], {}, 0.3),
     "vgrad list": (["list"], {}, 0.7),
     "completion of activation=": (["-sc", "query=bash"], COMPLETION, 0.7),

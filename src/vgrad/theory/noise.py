@@ -239,6 +239,17 @@ def lengths_of(carried: Floats, noise: Floats, first: float) -> Floats:
     return np.array(found)
 
 
+def moved(carried: Floats, bend: Floats, lengths: Floats) -> Floats:
+    """How far the mean of a length is off in every layer, where the map bends within its spread.
+
+    M_{l+1} = a M_l + ½ b Var u_l, with Var u of every layer as `lengths_of` has it.
+    """
+    found = [0.0]
+    for a, b, var in zip(carried, bend, lengths[:-1], strict=True):
+        found.append(float(a * found[-1] + b * var / 2.0))
+    return np.array(found)
+
+
 def log_variance(variance: Floats | float) -> Floats | float:
     """The variance of ln x, x a mean of squares with this relative variance: ψ′(1/variance)."""
     return variance * (1.0 + variance / 2.0 * (1.0 + variance / 3.0))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from vgrad.meanfield.phi import Phi
 from vgrad.meanfield.scale import Scale
 from vgrad.theory.forward import Passed, Signal
-from vgrad.theory.noise import Batch, Layers, Pair, cosines_of, lengths_of, noise_of
+from vgrad.theory.noise import Batch, Layers, Pair, cosines_of, lengths_of, moved, noise_of
 
 
 def shifts(
@@ -38,7 +38,4 @@ def shifts(
     pair = Pair.of(phi.about(layers.mean), layers.v[:-1])
     noise = noise_of(pair, layers, cosines_of(pair, layers, alone), alone)
     spread = lengths_of(noise.carried, noise.act, layers.share[0] ** 2 * lengths)
-    moved = [0.0]
-    for a, curve, var in zip(noise.carried, noise.curve, spread[:-1], strict=True):
-        moved.append(float(a * moved[-1] + curve * var / 2.0))
-    return moved
+    return list(map(float, moved(noise.carried, noise.curve, spread)))

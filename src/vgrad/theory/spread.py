@@ -25,6 +25,7 @@ from vgrad.theory.noise import (
     cosines_of,
     lengths_of,
     log_variance,
+    moved,
     noise_of,
 )
 
@@ -145,12 +146,9 @@ def _told(
         above = np.arange(last, -1, -1) / layers.units[:-1]
         good = (_alphas(noise) ** 2 * alone[:-1] <= UNLIKE) & (above <= DEEP) & open_enough
         return _with_outputs(good), np.ones_like(lengths, dtype=bool)
-    shift = [0.0]
-    for a, b, var in zip(noise.carried, noise.bend, lengths[:-1], strict=True):
-        shift.append(a * shift[-1] + b * var / 2.0)
-    moved = np.array(shift)
-    length_told = np.abs(moved) <= FIRST_ORDER * np.sqrt(lengths) + 1e-9
-    steps = noise.slope * moved[:-1] + noise.slope_bend * lengths[:-1] / 2.0
+    shift = moved(noise.carried, noise.bend, lengths)
+    length_told = np.abs(shift) <= FIRST_ORDER * np.sqrt(lengths) + 1e-9
+    steps = noise.slope * shift[:-1] + noise.slope_bend * lengths[:-1] / 2.0
     gone = np.append(np.cumsum(steps[:last][::-1])[::-1], 0.0)
     good = np.abs(gone) <= FIRST_ORDER * np.sqrt(delta[:-1]) + 1e-9
     return _with_outputs(good & length_told[:-1] & open_enough), length_told

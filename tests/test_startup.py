@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from vgrad import cli
 
 PROBE = """
 import contextlib, io, json, sys
@@ -79,3 +84,30 @@ def test_a_command_ends_at_once_yet_with_all_said_and_all_tidied_up(words, statu
     assert ended.stdout.splitlines()[-1] == "tidied up"
     assert ("vgrad 0" in ended.stdout) == (status == 0)
     assert ("lisst" in ended.stderr) == (status == 2)
+
+
+def shell(line: str, cwd) -> subprocess.CompletedProcess[str]:
+    """What a shell makes of a line in which `vgrad` stands for the program."""
+    line = line.replace("vgrad", f"{sys.executable} -m vgrad", 1)
+    return subprocess.run(["sh", "-c", line], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_do_no_harm(closed, tmp_path):
+    ended = shell(f"vgrad list {closed}", tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("relu" in ended.stdout) == (closed == "<&-")
+
+
+class Full(io.StringIO):
+    """A stream onto a full disk."""
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_behind_the_words_is_no_fault_of_the_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(["--version"]) == 1
+    said = capsys.readouterr().err
+    assert said == "vgrad: What is said here cannot be written: No space left on device.\n"

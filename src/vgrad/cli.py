@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -19,6 +20,7 @@ from vgrad.interrupt import Interrupted, heard
 from vgrad.options import HELP, VERBS
 
 FAULT, CTRL_C = 1, 130
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS and error.filename is None:
+            return _complain(f"What is said here cannot be written: {error.strerror}.", FAULT)
         hint = "" if _debugging() else " VGRAD_DEBUG=1 shows where."
         return _complain(f"A fault of vgrad: {type(error).__name__}: {error}.{hint}", FAULT)
     return 0
@@ -64,6 +68,7 @@ def program() -> NoReturn:
     not take them apart, which would be half a second.
     """
     gc.set_threshold(10_000)
+    _open_streams()
     status = main()
     # What multiprocessing does where its processes end, for the same reason.
     threading._shutdown()  # type: ignore[attr-defined]  # awaits what still runs
@@ -72,6 +77,13 @@ def program() -> NoReturn:
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(status)
+
+
+def _open_streams() -> None:
+    """Let what was closed for us, as by `>&-`, lead nowhere: Python has None in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _dispatch(words: list[str]) -> None:

@@ -79,7 +79,7 @@ def ls(folder: Path, *words: str) -> float:
     """Seconds of `vgrad ls`, start-up included."""
     begun = time.perf_counter()
     environment = os.environ | {"COLUMNS": "100"}
-    command = [PROGRAM, "ls", str(folder), *words]
+    command = [str(PROGRAM), "ls", str(folder), *words]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return time.perf_counter() - begun
 

@@ -26,7 +26,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from benchmarks.step import seconds
 from vgrad import plan
 from vgrad.config import Choice, RunConfig
-from vgrad.figures.style import INK, MUTED, PAPER, PNG_DPI, VALIDATION, styled
+from vgrad.figures.palette import INK, MUTED, PAPER, VALIDATION
+from vgrad.figures.style import PNG_DPI, styled
 from vgrad.job import Job
 from vgrad.parts.datasets import load
 from vgrad.train import Watcher, train

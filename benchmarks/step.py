@@ -58,8 +58,9 @@ def plain(case: Case, data: Dataset, activation: str, steps: int) -> None:
     dims = [data.input_dim] + [case.width] * case.depth
     modules: list[nn.Module] = []
     for fan_in, fan_out in pairwise(dims):
-        modules += [nn.Linear(fan_in, fan_out), MODULES[activation]()]
-        nn.init.kaiming_normal_(modules[-2].weight)
+        linear = nn.Linear(fan_in, fan_out)
+        nn.init.kaiming_normal_(linear.weight)
+        modules += [linear, MODULES[activation]()]
     model = nn.Sequential(*modules, nn.Linear(case.width, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
     criterion = nn.CrossEntropyLoss()

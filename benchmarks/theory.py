@@ -93,13 +93,18 @@ class Network:
 
     def predicted(self) -> tuple[Layer, ...]:
         """The layers as the theory has them."""
-        groups = {"loss": "cross_entropy", "data": "white", "optimizer": "sgd", "model": "mlp"}
-        choices = {kind: Choice(entry) for kind, entry in groups.items()}
-        choices["data"] = Choice("white", {"dim": self.dim, "train_size": 4096, "test_size": 2})
-        choices["activation"] = Choice(self.activation)
-        choices["init"] = Choice("lecun_normal", {"gain": self.gain})
-        sizes = {"depth": self.depth, "width": self.width, "batch_size": self.batch}
-        return predict(RunConfig(**choices, **sizes)).layers
+        config = RunConfig(
+            activation=Choice(self.activation),
+            init=Choice("lecun_normal", {"gain": self.gain}),
+            loss=Choice("cross_entropy"),
+            data=Choice("white", {"dim": self.dim, "train_size": 4096, "test_size": 2}),
+            optimizer=Choice("sgd"),
+            model=Choice("mlp"),
+            depth=self.depth,
+            width=self.width,
+            batch_size=self.batch,
+        )
+        return predict(config).layers
 
 
 def _mean_squares(tensors: list[torch.Tensor]) -> Floats:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -138,13 +137,12 @@ class Times:
 
     Attributes:
         runs: in each round.
-        wall, cpu: seconds; those of all its processes in `cpu`.
+        wall: seconds.
         documents: the run.json files of vgrad's last round.
     """
 
     runs: int
     wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -156,7 +154,7 @@ class Times:
 def carry_out(side: Side, grid: Grid, times: Times) -> None:
     """Run a side once, in a new folder."""
     with tempfile.TemporaryDirectory() as folder:
-        used, begun = _cpu(), time.perf_counter()
+        begun = time.perf_counter()
         done = subprocess.run(
             side.command(grid),
             cwd=folder,
@@ -166,7 +164,6 @@ def carry_out(side: Side, grid: Grid, times: Times) -> None:
             check=False,
         )
         times.wall.append(time.perf_counter() - begun)
-        times.cpu.append(_cpu() - used)
         results = sorted(Path(folder).rglob(side.result))
         if done.returncode or len(results) != grid.runs:
             sys.exit(
@@ -180,12 +177,6 @@ def carry_out(side: Side, grid: Grid, times: Times) -> None:
 def _path() -> str:
     """PYTHONPATH with which the script finds its package in any folder."""
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-
-
-def _cpu() -> float:
-    """CPU seconds of all processes that have ended and were waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def take_turns(sides: Sequence[Side], grid: Grid, share: float, rounds: int) -> dict[str, Times]:
@@ -203,11 +194,11 @@ def take_turns(sides: Sequence[Side], grid: Grid, share: float, rounds: int) -> 
 
 def show_rates(sides: Sequence[Side], times: dict[str, Times]) -> None:
     """A line per side, then the ratios that are judged."""
-    print(f"\n{'side':36}{'runs':>6}{'seconds':>10}{'CPU s':>8}{'runs/s':>8}")
+    print(f"\n{'side':36}{'runs':>6}{'seconds':>10}{'runs/s':>8}")
     for side in sides:
         own = times[side.name]
-        wall, cpu = statistics.median(own.wall), statistics.median(own.cpu)
-        print(f"{side.name:36}{own.runs:6}{wall:10.1f}{cpu:8.1f}{own.rate:8.2f}")
+        wall = statistics.median(own.wall)
+        print(f"{side.name:36}{own.runs:6}{wall:10.1f}{own.rate:8.2f}")
     if "vgrad sweep" not in times or len(sides) == 1:
         return
     print(f"\n{'runs per second of vgrad over':36}{'ratio':>8}{'at least':>10}")
@@ -225,7 +216,6 @@ def show_division(times: Times, cores: int) -> None:
     print(f"\nvgrad's time on {cores} cores, of the last round: {room:.1f} core-seconds")
     spent = divide(times.documents)
     spent["start-up, composing, waiting"] = room - sum(spent.values())
-    spent["(CPU time of all processes)"] = times.cpu[-1]
     for name, seconds in spent.items():
         print(f"  {name:30}{seconds:8.1f} s{seconds / room:8.0%}")
     ends = Counter(document["status"] for document in times.documents)

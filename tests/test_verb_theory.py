@@ -111,6 +111,7 @@ def test_what_a_critical_init_took_its_gain_from_is_said(words, says, typed):
     out = typed("theory", "init=critical", "data=white", *words).out
     (line,) = [line for line in out.splitlines() if line.startswith("init=critical: ")]
     assert says in line
+    assert "would be critical" not in out
 
 
 def test_other_inits_say_nothing_of_it(typed):

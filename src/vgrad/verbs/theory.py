@@ -71,7 +71,7 @@ def main(words: list[str]) -> None:
     on = console(110)
     if prediction.not_predicted is None:
         show(on, _table(prediction))
-    for line in (*sentences(prediction), *_on_init(config)):
+    for line in (*_sentences(prediction, config), *_on_init(config)):
         print(line)
     if args.plot is not None:
         from vgrad.terminal import literal
@@ -115,13 +115,13 @@ def _cell(value: float | None) -> str:
     return str(value) if isinstance(value, int) else number(value, 4)
 
 
-def sentences(prediction: Prediction) -> Iterator[str]:
+def _sentences(prediction: Prediction, config: RunConfig) -> Iterator[str]:
     """What follows from the numbers, a line each."""
     if prediction.not_predicted is not None:
         yield f"not predicted: {prediction.not_predicted}"
     yield from _on_scales(prediction)
     yield from _on_spread(prediction)
-    yield from _on_criticality(prediction)
+    yield from _on_criticality(prediction, advise=config.init.name != "critical")
     gain = prediction.gain.preserves_q1
     if gain is not None and prediction.gain.chi1_at_q1 is not None:
         chi1 = number(prediction.gain.chi1_at_q1, 6)
@@ -186,7 +186,7 @@ def _phase(chi1: float) -> str:
     return "ordered: gradients vanish" if chi1 < 1.0 else "chaotic: gradients explode"
 
 
-def _on_criticality(prediction: Prediction) -> Iterator[str]:
+def _on_criticality(prediction: Prediction, *, advise: bool) -> Iterator[str]:
     critical, own = prediction.critical, prediction.sigma_w
     if critical.sigma_w is None:
         yield f"no critical point: {critical.why}"
@@ -200,11 +200,9 @@ def _on_criticality(prediction: Prediction) -> Iterator[str]:
         yield f"this config: σ_w = {number(own, 6)}, critical"
         return
     side = "below" if share < 0.0 else "above"
-    yield (
-        f"this config: σ_w = {number(own, 6)}, {number(abs(100 * share), 3)} % {side} it; "
-        f"init=lecun_normal init.gain={number(critical.sigma_w, 6)}{_biases(prediction)} would be "
-        "critical"
-    )
+    place = f"this config: σ_w = {number(own, 6)}, {number(abs(100 * share), 3)} % {side} it"
+    there = f"init=lecun_normal init.gain={number(critical.sigma_w, 6)}{_biases(prediction)}"
+    yield f"{place}; {there} would be critical" if advise else place
 
 
 def _biases(prediction: Prediction) -> str:

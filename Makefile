@@ -75,4 +75,5 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	else echo 'vgrad needs Python 3.11 or newer, or uv: none was found.' >&2; exit 1; fi
 	@{ [ -n "$(UV)" ] && $(WITH_UV) pip install --python $(BIN)/python -c $(CONSTRAINTS) -e '.[dev]'; } || \
 	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[dev]'
+	@$(BIN)/python -m compileall -q src # which Python is often told not to do by itself
 	@touch $@

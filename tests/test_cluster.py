@@ -283,6 +283,16 @@ def test_while_jobs_of_a_killed_sweep_go_on_no_others_are_sent(send, slurm, tmp_
     assert not left.exists()
 
 
+def test_a_job_that_has_left_its_result_is_waited_for_no_longer(send, slurm, tmp_path):
+    """Slurm counts it as running for some seconds more."""
+    left = tmp_path / "sweep/.submitit/jobs-x/jobs.json"
+    left.parent.mkdir(parents=True)
+    left.write_text('{"cluster": "slurm", "jobs": ["7_0", "7_1"]}')
+    slurm("squeue", "echo '7_0|RUNNING|None'; echo '7_1|COMPLETED|None'")
+    (left.parent / "7_0_0_result.pkl").touch()
+    assert isinstance(send("one").results[0], list)
+
+
 SENDER = """
 import sys
 from pathlib import Path

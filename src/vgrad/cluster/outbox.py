@@ -16,6 +16,7 @@ from vgrad.store.disk import writing
 
 FOLDER = ".submitit"
 JOBS = "jobs.json"
+RESULT = "{}_0_result.pkl"  # of a job, as submitit names it
 JOB_ID = re.compile(r"\d+(_\d+)?")
 
 
@@ -46,6 +47,9 @@ def outbox(folder: Path) -> Iterator[Path]:
 def refuse_company(folder: Path) -> None:
     """Refuse to write into a sweep's folder while Slurm's jobs of a vgrad that was killed do so.
 
+    A job that has left its result writes no more, though Slurm may count it as running for some
+    seconds.
+
     Raises:
         StoreError: they do, or Slurm does not say.
     """
@@ -60,16 +64,18 @@ def refuse_company(folder: Path) -> None:
         )
     if going := [name for name in earlier if name in states and states[name].kind != ENDED]:
         arrays = " ".join(sorted({name.split("_")[0] for name in going}))
+        some = "1 job" if len(going) == 1 else f"{len(going)} jobs"
         raise StoreError(
-            f"{len(going)} job{'s' * (len(going) > 1)} of an earlier sweep still write into "
-            f"{folder}. Wait until they are done, or stop them: scancel {arrays}"
+            f"{some} of an earlier sweep may still write into {folder}. Wait until they are done, "
+            f"or stop them: scancel {arrays}"
         )
 
 
 def _jobs_of(file: Path) -> list[str]:
-    """The jobs on Slurm that a file names; none if it is not one of ours."""
+    """The jobs on Slurm that a file names and that left no result; none if it is not ours."""
     with suppress(ValueError, OSError, TypeError, KeyError):
         told = json.loads(file.read_text())
         if told["cluster"] == "slurm":
-            return [name for name in map(str, told["jobs"]) if JOB_ID.fullmatch(name)]
+            names = [name for name in map(str, told["jobs"]) if JOB_ID.fullmatch(name)]
+            return [name for name in names if not (file.parent / RESULT.format(name)).exists()]
     return []

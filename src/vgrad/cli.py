@@ -20,7 +20,6 @@ from vgrad.interrupt import Interrupted, heard
 from vgrad.options import HELP, VERBS
 
 FAULT, CTRL_C = 1, 130
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,11 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS and error.filename is None:
+        if isinstance(error, OSError) and error.filename is None and _is_of_disk(error):
             return _complain(f"What is said here cannot be written: {error.strerror}.", FAULT)
         hint = "" if _debugging() else " VGRAD_DEBUG=1 shows where."
         return _complain(f"A fault of vgrad: {type(error).__name__}: {error}.{hint}", FAULT)
     return 0
+
+
+def _is_of_disk(error: OSError) -> bool:
+    from vgrad.store.disk import FULL
+
+    return error.errno in FULL or error.errno == errno.EIO
 
 
 def program() -> NoReturn:

@@ -44,17 +44,17 @@ def to_parameters(state: Mapping[str, Tensor], name: str, parameters: Parameters
             values.copy_(state[f"{name}.{block}"].transpose(0, 1)[..., : values.shape[-1]])
 
 
-def copied(state: Mapping[str, Tensor], room: Mapping[str, Tensor] | None = None) -> State:
+def copied(state: Mapping[str, Tensor], room: Mapping[str, Tensor]) -> State:
     """A copy of a state, each tensor contiguous.
 
     Args:
         state: what is copied.
-        room: an earlier copy that is no longer needed. Where its tensors fit they are written
-            over, which is many times faster than to have new memory from the system.
+        room: an earlier copy that is no longer needed, or nothing. Where its tensors fit they
+            are written over, many times faster than new memory is had from the system.
     """
     copies: State = {}
     for name, values in state.items():
-        old = None if room is None else room.get(name)
+        old = room.get(name)
         if old is None or old.shape != values.shape:
             old = torch.empty(values.shape, dtype=values.dtype, device=values.device)
         copies[name] = old.copy_(values)

@@ -151,8 +151,8 @@ class Course:
         # Each step before this one is checked.
         self._wary: float = 0 if all(map(_tells, configs)) else math.inf
         self._caught = False  # whether a run has diverged since the loop went back
-        self._given = False  # whether the watcher has the last copy, which is then its own
-        self._saved = self._copy(room=None)
+        self._room: State = {}  # the last copy, to be written over; the watcher keeps what it has
+        self._saved = self._copy()
 
     @torch.no_grad()
     def run(self) -> None:
@@ -176,8 +176,9 @@ class Course:
                 return
             self._step = step + 1
 
-    def _copy(self, room: State | None) -> Saved:
-        return Saved(self._step, tuple(self._runs), copied(self.training.state(), room))
+    def _copy(self) -> Saved:
+        self._room = copied(self.training.state(), self._room)
+        return Saved(self._step, tuple(self._runs), self._room)
 
     def _take_care(self, step: int, *, stopping: bool) -> bool:
         """Keep a copy of the state where one is due; False if that led back to an earlier one."""
@@ -190,11 +191,10 @@ class Course:
             self._go_back(step)
             return False
         elif step > self._saved.step:
-            self._saved = self._copy(room=None if self._given else self._saved.state)
-            self._given = False
+            self._saved = self._copy()
         if wanted:
             self._watcher.save(self._saved)
-            self._given = True
+            self._room = {}
         return True
 
     def _go_back(self, step: int) -> None:
@@ -211,7 +211,7 @@ class Course:
         del self.training  # make room
         self.training = Training([self._configs[r] for r in self._runs], self._data, state)
         self._gone = set()
-        self._saved, self._given = Saved(self._step, tuple(self._runs), state), False
+        self._saved, self._room = Saved(self._step, tuple(self._runs), state), state
 
     def _take_step(self, step: int, *, last: bool) -> bool:
         """One step and its records; False if it led back to an earlier one."""

@@ -16,7 +16,6 @@ from vgrad.store.disk import writing
 
 FOLDER = ".submitit"
 JOBS = "jobs.json"
-RESULT = "{}_0_result.pkl"  # of a job, as submitit names it
 JOB_ID = re.compile(r"\d+(_\d+)?")
 
 
@@ -73,9 +72,13 @@ def refuse_company(folder: Path) -> None:
 
 def _jobs_of(file: Path) -> list[str]:
     """The jobs on Slurm that a file names and that left no result; none if it is not ours."""
-    with suppress(ValueError, OSError, TypeError, KeyError):
+    with suppress(ImportError, ValueError, OSError, TypeError, KeyError):
+        from submitit.core.utils import JobPaths  # without it nothing will be sent
+
         told = json.loads(file.read_text())
         if told["cluster"] == "slurm":
             names = [name for name in map(str, told["jobs"]) if JOB_ID.fullmatch(name)]
-            return [name for name in names if not (file.parent / RESULT.format(name)).exists()]
+            return [
+                name for name in names if not JobPaths(file.parent, name, 0).result_pickle.exists()
+            ]
     return []

@@ -150,14 +150,7 @@ def _on_scales(prediction: Prediction) -> Iterator[str]:
     if words := [f"{name} = {number(x, 4)}" for name, x in known.items() if x is not None]:
         yield f"depth scales, in layers: {', '.join(words)}"
     if prediction.trainable_depth is not None:
-        deep = prediction.trainable_depth
-        yield (
-            f"trainable to about depth {_depth(deep)}"
-            if math.isfinite(deep)
-            else "trainable at any depth, as far as this theory goes"
-            if point is None or not _is_slow(point)
-            else "ξ sets no limit to the depth; δ in the table tells what is lost on the way"
-        )
+        yield _on_depth(prediction.trainable_depth, point)
 
 
 def _is_slow(point: FixedPoint) -> bool:
@@ -166,8 +159,13 @@ def _is_slow(point: FixedPoint) -> bool:
     return neutral and (math.isinf(point.q) or point.q == 0.0)
 
 
-def _depth(deep: float) -> str:
-    return f"{deep:.0f}" if deep < 1e4 else number(deep, 3)
+def _on_depth(deep: float, point: FixedPoint | None) -> str:
+    """How deep a network may be, 6 ξ layers."""
+    if math.isfinite(deep):
+        return f"trainable to about depth {f'{deep:.0f}' if deep < 1e4 else number(deep, 3)}"
+    if point is not None and _is_slow(point):
+        return "ξ sets no limit to the depth; δ in the table tells what is lost on the way"
+    return "trainable at any depth, as far as this theory goes"
 
 
 def _on_spread(prediction: Prediction) -> Iterator[str]:

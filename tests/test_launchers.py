@@ -8,6 +8,8 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
 
 from commands import SMALL, execute_nothing, vgrad
 from vgrad import pack
@@ -83,6 +85,55 @@ def test_an_error_in_a_process_of_joblib_arrives_as_one_message(tmp_path):
     assert len(ended.stderr.splitlines()) == 1
     runs = [json.loads(path.read_text()) for path in tmp_path.glob("runs/x/*/run.json")]
     assert "completed" in {run["status"] for run in runs}
+
+
+def test_submitit_makes_each_run_in_a_job_of_its_own(tmp_path):
+    words = ("hydra/launcher=submitit_local", *SMALL, "seed=0,1", "name=x", "--json")
+    ended = vgrad("sweep", *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    runs = json.loads(ended.stdout)["runs"]
+    assert sorted((run["config"]["seed"], run["status"]) for run in runs) == [
+        (0, "completed"),
+        (1, "completed"),
+    ]
+
+
+def test_a_setting_of_a_launcher_may_refer_to_the_rest_of_the_config(untrained):
+    referring = "hydra.launcher.max_memory=${hydra.sweep.dir}"
+    ended = untrained("sweep", referring, "depth=1,2", "name=x", "--dry-run")
+    assert (ended.status, ended.err) == (
+        2,
+        "vgrad: hydra.launcher.max_memory=runs/x cannot be read. Write it as in 4GB or 500MB.\n",
+    )
+
+
+TRACE = """Job (task=0) failed during processing with trace:
+----------------------
+Traceback (most recent call last):
+  File "x.py", line 1, in f
+OSError: the disk is gone
+
+----------------------
+You can check full logs with 'job.stderr(0)'"""
+
+
+@pytest.mark.parametrize(
+    ("text", "gist"),
+    [
+        ("sbatch: error: no such partition\nsbatch: fatal", "sbatch: error: no such partition"),
+        (TRACE, "OSError: the disk is gone"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_a_launcher_that_fails_says_so_in_one_line(text, gist, untrained, monkeypatch):
+    def launch(*_, **__):
+        raise RuntimeError(text)
+
+    basic = Plugins.instance().class_name_to_class[f"{BasicLauncher.__module__}.BasicLauncher"]
+    monkeypatch.setattr(basic, "launch", launch)  # Hydra has executed the module once more
+    ended = untrained("sweep", BASIC, "depth=1,2", "name=x")
+    said = f"vgrad: hydra/launcher=basic failed: {gist}. VGRAD_DEBUG=1 shows all of it.\n"
+    assert (ended.status, ended.err) == (1, said)
 
 
 def test_what_a_sweeper_is_told_is_a_number_that_carries_the_run():

@@ -11,15 +11,21 @@ VgradError
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 
 class VgradError(Exception):
     """Something that the user can mend; its text is the one message that is shown."""
 
     exit_status = 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: as it is, as `__init__` of many takes other words than the text."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigError(VgradError):
@@ -74,6 +80,12 @@ class StoppedError(VgradError):
     exit_status = 1
 
 
+class LauncherError(VgradError):
+    """A launcher of Hydra's, or of somebody else's, could not make the runs."""
+
+    exit_status = 1
+
+
 class NoRoomError(VgradError):
     """The memory does not hold what was to be trained."""
 
@@ -85,9 +97,6 @@ class NoRoomError(VgradError):
             f"The memory does not hold {what}. A smaller width, depth or batch_size takes less."
         )
         self.runs = runs
-
-    def __reduce__(self) -> tuple[type[NoRoomError], tuple[int]]:
-        return type(self), (self.runs,)
 
 
 def did_you_mean(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:

@@ -75,7 +75,8 @@ def explain(error: BaseException) -> VgradError:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    """An error and its causes, as far as they are of this process."""
+    while error is not None and not type(error).__name__.endswith("RemoteTraceback"):
         yield error
         error = error.__cause__ or error.__context__
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +19,16 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vgrad.combine import Combiner, check_all, combinations
 from vgrad.compose import Request, prepare
 from vgrad.config import LONGEST_NAME
-from vgrad.errors import BusyError, ConfigError
-from vgrad.explain import explaining
+from vgrad.errors import BusyError, ConfigError, LauncherError, VgradError
+from vgrad.explain import explain, explaining
 from vgrad.folder import ELSEWHERE, check_sweep_folder
 from vgrad.interrupt import Interrupted
 from vgrad.job import Document, Job
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 CLUSTER = "hydra.launcher.cluster="
 MULTIRUN = "multirun.yaml"
 SAMPLERS = "optuna.samplers."
+QUOTED = re.compile(r"[\w.]+(Error|Exception): ")
 QUIET = logging.NullHandler()
 
 
@@ -189,15 +193,39 @@ class Planned:
 
         Returns:
             what came of each, and the first of the errors, to be raised when all is shown.
+
+        Raises:
+            ConfigError: a sweeper chose what no run can have.
+            LauncherError: a launcher that is not ours could not make them.
         """
         try:
             batches = self.sweeper.sweep(overrides_of(self.master, "task"))
-        except Exception:
-            if error := _first_error(self.task.values):  # none is left to choose the best from
-                return self.task.values, error
-            raise
+        except Exception as error:
+            if first := _first_error(self.task.values):  # none is left to choose the best from
+                return self.task.values, first
+            if self.is_packed:
+                raise
+            raise self._fault(error) from error
         values = [job.return_value for batch in batches or () for job in batch] or self.task.values
         return values, _first_error(values)
+
+    def _fault(self, error: Exception) -> VgradError:
+        """What a launcher that is not ours, or a sweeper that it served, has met."""
+        if isinstance(error, VgradError):
+            return error
+        if isinstance(error, HydraException | OmegaConfBaseException):
+            return explain(error)
+        chosen = self.master.hydra.runtime.choices
+        names = ["launcher"] if self.is_grid else ["sweeper", "launcher"]
+        who = " with ".join(f"hydra/{name}={chosen[f'hydra/{name}']}" for name in names)
+        return LauncherError(f"{who} failed: {_gist(error)}. VGRAD_DEBUG=1 shows all of it.")
+
+
+def _gist(error: Exception) -> str:
+    """One line of a message: of a trace that it quotes the last error, else the first line."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    raised = [line for line in lines if QUOTED.match(line)]
+    return (raised[-1] if raised else (lines or [type(error).__name__])[0]).rstrip(".")
 
 
 def _documents(values: Sequence[Told]) -> list[Document]:
@@ -233,8 +261,8 @@ def _plan(request: Request, task: Task) -> Planned:
 def _refuse_code(master: DictConfig) -> None:
     """Refuse to run what a config names, but for Hydra's plugins and the samplers of Optuna."""
     with explaining():
-        plugins = OmegaConf.masked_copy(master.hydra, ["launcher", "sweeper"])
-        tree = OmegaConf.to_container(plugins, resolve=True)
+        parts = ("launcher", "sweeper")
+        tree = {part: OmegaConf.to_container(master.hydra[part], resolve=True) for part in parts}
         own = ("launcher._target_", "sweeper._target_")  # Hydra itself checks these two
         for key, name in _leaves(tree, ""):
             sampler = key == "sweeper.sampler._target_" and str(name).startswith(SAMPLERS)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
+import torch
 
 from launching import Shown, Work, ended, statuses
-from packing import job
-from vgrad import cluster, plan
+from packing import job, packed
+from vgrad import check, cluster, plan
+from vgrad.config import run_id
 from vgrad.errors import ConfigError, NoRoomError, StoreError, VgradError, WriteError
 from vgrad.launch import Launch
+from vgrad.pack import work as carry_out
 from vgrad.parts.activations import ACTIVATIONS
 
 
@@ -124,3 +128,47 @@ def test_a_cluster_without_processes_makes_stacks_in_this_one(work, runs, tmp_pa
     assert statuses(outcomes) == ["completed"] * 4
     assert [len(pack.jobs) for pack in work.packs] == [2, 2]
     assert view.told("done") == [(0,), (1,)]
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> None:
+    """A machine that can send jobs, and has no GPU."""
+    for name in ("sbatch", "srun"):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\nexit 0\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+GPU = "hydra.launcher.gpus_per_node=1"
+
+
+@pytest.mark.parametrize("steps", ["steps=4", "steps=${depth}"], ids=["by vgrad", "by Hydra"])
+@pytest.mark.parametrize(
+    ("words", "device"),
+    [((), "cpu"), ((GPU,), "cuda"), ((GPU, "device=cpu"), "cpu"), (("device=cuda:1",), "cuda:1")],
+)
+def test_the_device_is_that_of_the_jobs(words, device, steps, work, jobs_of, slurm, typed):
+    sent = typed("sweep", "hydra.launcher.cluster=slurm", *words, "depth=1,2", steps, "name=x")
+    assert sent.status == 0, sent.err
+    runs = [each for pack in jobs_of.packs for each in pack.jobs]
+    assert [each.config.device for each in runs] == [device] * 2
+    assert {each.folder.name for each in runs} == {run_id(each.config) for each in runs}
+
+
+def test_a_job_looks_whether_its_machine_has_the_device(tmp_path):
+    elsewhere = packed(tmp_path, {})
+    run = elsewhere.jobs[0]
+    run = replace(run, config=replace(run.config, device="cuda:97"))
+    with pytest.raises(ConfigError, match=r"^device=cuda:97 is not there\. "):
+        carry_out(replace(elsewhere, jobs=(run,)), lambda news: None, lambda: False)
+    assert not run.folder.exists()
+
+
+def test_a_job_looks_whether_its_machine_has_the_memory(tmp_path, monkeypatch):
+    elsewhere = packed(tmp_path, {})
+    monkeypatch.setattr(check, "memory", lambda device: 1000)
+    with pytest.raises(ConfigError, match="GiB of memory; this machine has"):
+        carry_out(elsewhere, lambda news: None, lambda: False)

@@ -122,6 +122,8 @@ SLIPS = {
     "run hydra.callbacks.x._target_=os.abort": "cannot be set here.",
     "run hydra/launcher=nosuch": "No hydra/launcher is named 'nosuch'.",
     "run hydra.launcher.foo=3": "Hydra has no key named 'hydra.launcher.foo'.",
+    "run hydra.launcher.cluster=slurm": "hydra.launcher.cluster=slurm is about a sweep",
+    "run hydra/sweeper=basic": "hydra/sweeper=basic is about a sweep",
     "run hydra.run.dir=/proc/x": "/proc/x cannot be written",
     # options
     "run --experimental-rerun=x.pickle": "--experimental-rerun is not allowed.",

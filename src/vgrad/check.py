@@ -23,10 +23,16 @@ from vgrad.training import EVALUATED
 WEIGHT_COPIES = 13  # weights, gradients, and up to three of an optimizer's; three of the probe's;
 # the copy of weights and optimizer that training goes back to
 UNIT_COPIES = 4  # z, h, δ and the probe's room
+SMALL_GPU = 8 << 30  # bytes of memory
 
 
-def check(config: RunConfig) -> RunConfig:
+def check(config: RunConfig, auto: str | None = None) -> RunConfig:
     """See whether a run is possible, before a folder is made for it.
+
+    Args:
+        config: the run's.
+        auto: what `device=auto` is on the machine that will make it; None for this one. Of another
+            machine neither devices nor memory can be seen: the job that the run is made in looks.
 
     Returns:
         the config with its device and batch size named and its epochs counted in steps.
@@ -34,7 +40,7 @@ def check(config: RunConfig) -> RunConfig:
     Raises:
         VgradError: what is in the way: device, data, a loss that does not fit, too small a machine.
     """
-    device = _device(config.device)
+    device = _device(config.device, auto)
     if config.dtype == "float64" and device == "mps":
         raise ConfigError("device=mps has no float64; dtype=float32 it has, and device=cpu both.")
     data = load(config.data.name, config.data.settings)
@@ -48,7 +54,8 @@ def check(config: RunConfig) -> RunConfig:
         )
     _check_architecture(config, batch)
     drawn_init(config)  # is there such a gain?
-    _check_memory(config, data, batch)
+    if auto is None:
+        _check_memory(config, data, batch)
     steps = config.steps
     if config.epochs is not None:
         steps = math.ceil(config.epochs * (examples // batch))
@@ -65,14 +72,34 @@ def devices() -> list[str]:
     return there
 
 
-def _device(wanted: str) -> str:
+def check_machine(config: RunConfig) -> None:
+    """See whether this machine can make a run that was checked on another one.
+
+    Args:
+        config: as `check` returned it.
+
+    Raises:
+        ConfigError: it has no such device, or not the memory.
+    """
+    assert config.batch_size is not None, "the config is not resolved"
+    _check_device(config.device)
+    data = load(config.data.name, config.data.settings)
+    _check_memory(config, data, config.batch_size)
+
+
+def _device(wanted: str, auto: str | None) -> str:
     """The device to train on, `auto` being the fastest that is there."""
-    there = devices()
     if wanted == "auto":
-        return there[0]
-    if wanted not in there:
-        raise ConfigError(f"device={wanted} is not there. This machine has: {', '.join(there)}.")
+        return auto or devices()[0]
+    if auto is None:
+        _check_device(wanted)
     return wanted
+
+
+def _check_device(device: str) -> None:
+    there = devices()
+    if device not in there:
+        raise ConfigError(f"device={device} is not there. This machine has: {', '.join(there)}.")
 
 
 def _check_loss(config: RunConfig, data: Dataset) -> None:
@@ -159,7 +186,12 @@ def _copies_of_remedies(plan: Architecture) -> int:
 
 
 def memory(device: str) -> int:
-    """Bytes of the device's memory; of the machine's where that is not known."""
+    """Bytes of the device's memory; of the machine's where that is not known.
+
+    A GPU of another machine is taken for a small one.
+    """
     if device.startswith("cuda"):
+        if device not in devices():
+            return SMALL_GPU
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -27,7 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, Node, OmegaConf, UnionNode, ValueNode, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from vgrad.compose import checked, refuse_secrets, settle
+from vgrad.compose import auto_elsewhere, checked, refuse_secrets, settle
 from vgrad.config import REGISTRIES, RunConfig, run_id
 from vgrad.errors import ConfigError, VgradError
 from vgrad.explain import explaining
@@ -106,6 +106,7 @@ class Combiner:
         self._shared: dict[tuple[str, ...], Shared | None] = {}
         refuse_secrets(master)
         with explaining():
+            self._auto = auto_elsewhere(master)
             self.folder = Path(str(master.hydra.sweep.dir))
             self._name = str(master.name)
         self._is_new = not os.path.exists(self.folder)  # also where it may not be looked at
@@ -155,7 +156,7 @@ class Combiner:
             tree = self._fill(shared, chosen, plain)
         if tree is None:
             return None
-        config = checked(RunConfig.from_plain(tree))
+        config = checked(RunConfig.from_plain(tree), self._auto)
         return Job(config, self.folder / run_id(config), lines, tree)
 
     def _is_entry(self, override: Override) -> bool:

@@ -27,7 +27,7 @@ from vgrad.folder import check_run_folder, finished
 from vgrad.interrupt import Interrupted, orderly, undisturbed
 from vgrad.job import Document
 from vgrad.loader import Loader
-from vgrad.overrides import read, refuse_environment
+from vgrad.overrides import read, refuse_environment, refuse_launcher
 from vgrad.schema import publish, register_run_id, to_config
 from vgrad.store.disk import writing
 from vgrad.terminal import View
@@ -81,6 +81,7 @@ def run(request: Request, make_view: Callable[[], View]) -> Document:
         Interrupted: the run was asked to end before its last step.
     """
     loader, cfg = _composed(request)
+    refuse_launcher(request.overrides)
     config = settle(cfg)
     with explaining():
         folder = Path(str(cfg.hydra.run.dir))
@@ -165,8 +166,12 @@ def refuse_secrets(cfg: DictConfig) -> None:
             raise ConfigError("hydra.job.env_copy would put the environment into the run's record.")
 
 
-def checked(config: RunConfig) -> RunConfig:
+def checked(config: RunConfig, auto: str | None = None) -> RunConfig:
     """The config as it will be run, with its device and its number of steps known.
+
+    Args:
+        config: the run's.
+        auto: what `device=auto` is, where `auto_elsewhere` names it.
 
     Raises:
         VgradError: two of its settings contradict each other, or something that it needs is not
@@ -179,14 +184,26 @@ def checked(config: RunConfig) -> RunConfig:
         raise ConfigError(
             f"steps={config.steps} and epochs={config.epochs} both say how long to train."
         )
-    return check(config)
+    return check(config, auto)
+
+
+def auto_elsewhere(cfg: DictConfig) -> str | None:
+    """What `device=auto` is in the jobs that a run goes to; None where it is made on this machine.
+
+    Args:
+        cfg: the config with its hydra node; without one the run is made here.
+    """
+    if OmegaConf.select(cfg, "hydra.launcher.cluster") != "slurm":
+        return None
+    return "cuda" if OmegaConf.select(cfg, "hydra.launcher.gpus_per_node") else "cpu"
 
 
 def _resolved(cfg: DictConfig) -> RunConfig:
     """The config of a run but for its name, which may be made from the rest."""
     with explaining():
         config = to_config(cfg, name="run")
-    return checked(config)
+        auto = auto_elsewhere(cfg)
+    return checked(config, auto)
 
 
 def _search_path(config_dir: str | None) -> Any:

@@ -31,6 +31,7 @@ SETTABLE = (
     "hydra/sweeper/sampler",
     "hydra.job.name",
 )
+OF_SWEEPS = ("hydra.launcher", "hydra/launcher", "hydra.sweep", "hydra/sweep")
 # The name in `${name` up to what ends it: a colon makes it a resolver's.
 INTERPOLATION = re.compile(r"\$\{\s*(?P<name>[^}:]*)(?P<end>[}:]?)")
 
@@ -58,6 +59,20 @@ def read(lines: Sequence[str], *, sweep: bool) -> list[Override]:
                 "has one. To run each of them, use `vgrad sweep`; a text with commas needs quotes."
             )
     return overrides
+
+
+def refuse_launcher(lines: Sequence[str]) -> None:
+    """Refuse for a single run what is about the runs of a sweep: it would do nothing.
+
+    Raises:
+        ConfigError: there is such an override.
+    """
+    for line in lines:
+        if line.lstrip("+~").startswith(OF_SWEEPS):
+            raise ConfigError(
+                f"{line} is about a sweep, and does nothing for `vgrad run`. `vgrad sweep` takes "
+                "it, for a single run as well."
+            )
 
 
 def refuse_environment(values: Any, where: str) -> None:

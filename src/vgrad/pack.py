@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from vgrad.brief import brief_of
-from vgrad.check import devices
+from vgrad.check import check_machine, devices
 from vgrad.checkpoint import Checkpoint
 from vgrad.config import RunConfig, run_id
 from vgrad.diagnose import describe, foretold
@@ -70,9 +70,11 @@ def work(pack: Pack, report: Report, should_stop: Callable[[], bool]) -> list[Do
         what the run.json of each job that is written holds, and its `path`.
 
     Raises:
+        ConfigError: this machine does not have the device or the memory.
         NoRoomError: the memory does not hold it.
         StoreError, WriteError: a folder cannot be written; what was recorded before is kept.
     """
+    check_machine(pack.jobs[0].config)  # that of a cluster's job is not the one that checked it
     with _memory_told(pack):
         for job, written in zip(pack.jobs, pack.written, strict=True):
             if written:

@@ -20,7 +20,7 @@ class Packed:
         qos: the quality of service.
         constraint: what a node must have.
         timeout_min: minutes that a job may take before it is queued again.
-        gpus_per_node: GPUs of a job.
+        gpus_per_node: GPUs of a job; a job uses one.
         cpus_per_task: cores of a job.
         array_parallelism: jobs that run at once.
         max_num_timeout: how often a job may be queued again.

@@ -42,7 +42,7 @@ def test_a_run_that_is_asked_to_end_does_so_in_order(number, status, tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_command_that_is_ended_before_its_run_leaves_nothing(number, status, typed, monkeypatch):
-    monkeypatch.setattr(check, "check", lambda config: os.kill(os.getpid(), number))
+    monkeypatch.setattr(check, "check", lambda config, auto: os.kill(os.getpid(), number))
     assert typed("run", "--json") == Ended(status, "", "")
     assert list(Path().iterdir()) == []
 

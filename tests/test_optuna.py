@@ -129,16 +129,11 @@ def test_what_a_study_may_not_is_told(words, says, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("launcher", "said"),
-    [
-        ("basic", "depth must be a whole number, not '1."),
-        ("joblib", "These settings do not make a config: Error merging override depth=1."),
-    ],
-)
-def test_a_value_that_no_run_can_have_is_named_by_other_launchers_as_well(launcher, said, tmp_path):
+def test_a_value_that_no_run_can_have_is_named_by_other_launchers_as_well(tmp_path):
     words = (*OPTUNA, "hydra.sweeper.n_trials=1", "depth=interval(1.2,1.8)", "name=x")
-    ended = vgrad("sweep", f"hydra/launcher={launcher}", *words, cwd=tmp_path)
+    ended = vgrad("sweep", "hydra/launcher=joblib", *words, cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"vgrad: {said}")
+    assert ended.stderr.startswith(
+        "vgrad: These settings do not make a config: Error merging override depth=1."
+    )
     assert len(ended.stderr.splitlines()) == 1

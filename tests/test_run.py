@@ -91,7 +91,7 @@ def test_an_unneeded_force_is_taken_for_what_it_means(untrained):
 
 
 def test_every_choice_can_be_typed(untrained, monkeypatch, tmp_path):
-    monkeypatch.setattr(check, "check", lambda config: config)
+    monkeypatch.setattr(check, "check", lambda config, auto: config)
     table = tmp_path / "table.csv"
     table.write_text("x,y\n1,a\n2,b\n")
     more = {"csv": [f"data.path={table}", "data.target=y"]}

@@ -6,7 +6,10 @@ VgradError
 ├── DataError            a data set cannot be found, fetched or read
 ├── StoreError           a run folder cannot be read or written
 │   └── DamagedFileError     a file in it is cut, flipped, emptied or of another kind
-└── WriteError           the disk failed while a run was being recorded (exit status 1)
+├── WriteError           the disk failed while a run was being recorded (exit status 1)
+├── StoppedError         a run was stopped, or never begun (1)
+├── LauncherError        a launcher that is not ours failed (1)
+└── NoRoomError          the memory does not hold what was to be trained (1)
 """
 
 from __future__ import annotations

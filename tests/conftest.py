@@ -1,9 +1,10 @@
-"""A terminal for the tests that type commands, and a browser for those that open pages."""
+"""A terminal for tests that type commands, a Slurm for those that send jobs, and a browser."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,3 +60,21 @@ def open_page(chromium: Browser, file: Path) -> Iterator[Visit]:
         yield seen
         assert seen.complaints == []
         assert seen.requests == [file.as_uri()]
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> Callable[[str, str], None]:
+    """A Slurm of scripts: what each of its commands prints can be set."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def command(name: str, body: str) -> None:
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    for name in ("srun", "scancel"):
+        command(name, "exit 0")
+    command("sbatch", "echo Submitted batch job 7")
+    return command

@@ -204,24 +204,6 @@ def test_without_slurm_the_cluster_of_this_machine_is_named(send, monkeypatch, t
     assert not (tmp_path / "sweep/.submitit").exists()
 
 
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    """A Slurm of scripts: what each of its commands prints can be set."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-    def command(name: str, body: str) -> None:
-        path = folder / name
-        path.write_text(f"#!/bin/sh\n{body}\n")
-        path.chmod(0o755)
-
-    for name in ("srun", "scancel"):
-        command(name, "exit 0")
-    command("sbatch", "echo Submitted batch job 7")
-    return command
-
-
 def test_a_refusal_of_slurm_is_passed_on_in_one_line(send, slurm):
     slurm("sbatch", "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1")
     with pytest.raises(ConfigError, match=r"Slurm refuses the jobs: .*invalid partition"):

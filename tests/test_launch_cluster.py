@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -131,14 +130,8 @@ def test_a_cluster_without_processes_makes_stacks_in_this_one(work, runs, tmp_pa
 
 
 @pytest.fixture
-def slurm(tmp_path, monkeypatch) -> None:
+def without_gpu(slurm, monkeypatch) -> None:
     """A machine that can send jobs, and has no GPU."""
-    for name in ("sbatch", "srun"):
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("#!/bin/sh\nexit 0\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
 
 
@@ -150,7 +143,7 @@ GPU = "hydra.launcher.gpus_per_node=1"
     ("words", "device"),
     [((), "cpu"), ((GPU,), "cuda"), ((GPU, "device=cpu"), "cpu"), (("device=cuda:1",), "cuda:1")],
 )
-def test_the_device_is_that_of_the_jobs(words, device, steps, work, jobs_of, slurm, typed):
+def test_the_device_is_that_of_the_jobs(words, device, steps, work, jobs_of, without_gpu, typed):
     sent = typed("sweep", "hydra.launcher.cluster=slurm", *words, "depth=1,2", steps, "name=x")
     assert sent.status == 0, sent.err
     runs = [each for pack in jobs_of.packs for each in pack.jobs]

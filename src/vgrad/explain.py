@@ -71,7 +71,7 @@ def explain(error: BaseException) -> VgradError:
     if isinstance(error, ConfigCompositionException) and "Could not append" in str(error):
         key = str(error).split("'")[1]
         return ConfigError(f"+{key} adds {key}, which is there already. Leave out the plus sign.")
-    return ConfigError(f"These settings do not make a config: {_first_line(chain[-1])}.")
+    return ConfigError(f"These settings do not make a config: {first_line(chain[-1])}.")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -90,19 +90,19 @@ def _missing(error: MissingConfigException) -> VgradError:
         return ConfigError(f"No {group} is named {name!r}.{did_you_mean(name, error.options)}")
     if error.missing_cfg_file:
         return ConfigError(f"No config file is named {error.missing_cfg_file!r}.")
-    return ConfigError(_first_line(error))
+    return ConfigError(first_line(error))
 
 
 def _by_key(error: OmegaConfBaseException) -> VgradError:
     """An error that OmegaConf pins to a key."""
     key = str(error.full_key)
     if isinstance(error, InterpolationKeyError):
-        return ConfigError(f"{key} refers to a key that is not there: {_first_line(error)}.")
+        return ConfigError(f"{key} refers to a key that is not there: {first_line(error)}.")
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         return _unknown(key, error.object_type)
     if isinstance(error, ValidationError):
         return _invalid(key, error)
-    return ConfigError(f"{key} cannot be worked out: {_first_line(error)}.")
+    return ConfigError(f"{key} cannot be worked out: {first_line(error)}.")
 
 
 def _unknown(key: str, node: Any) -> VgradError:
@@ -137,10 +137,11 @@ def _invalid(key: str, error: ValidationError) -> VgradError:
         return wrong_type(key, value[1] if value else None, types[key])
     if nested := [known for known in plain_keys() if known.startswith(f"{key}.")]:
         return ConfigError(f"{key} is not a value by itself: write {nested[0]}=VALUE.")
-    return ConfigError(f"{key} is not valid: {_first_line(error)}.")
+    return ConfigError(f"{key} is not valid: {first_line(error)}.")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, as far as it is a part of one message."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     first = "".join(lines[:2]) if isinstance(error, YAMLError) else lines[0]
     return first[:200].rstrip(".")

@@ -28,7 +28,7 @@ from vgrad.combine import Combiner, check_all, combinations
 from vgrad.compose import Request, prepare
 from vgrad.config import LONGEST_NAME
 from vgrad.errors import BusyError, ConfigError, LauncherError, VgradError
-from vgrad.explain import explain, explaining
+from vgrad.explain import explain, explaining, first_line
 from vgrad.folder import ELSEWHERE, check_sweep_folder
 from vgrad.interrupt import Interrupted
 from vgrad.job import Document, Job
@@ -223,9 +223,8 @@ class Planned:
 
 def _gist(error: Exception) -> str:
     """One line of a message: of a trace that it quotes the last error, else the first line."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    raised = [line for line in lines if QUOTED.match(line)]
-    return (raised[-1] if raised else (lines or [type(error).__name__])[0]).rstrip(".")
+    raised = [line for line in str(error).splitlines() if QUOTED.match(line)]
+    return raised[-1].rstrip(".") if raised else first_line(error)
 
 
 def _documents(values: Sequence[Told]) -> list[Document]:

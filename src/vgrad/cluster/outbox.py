@@ -27,7 +27,7 @@ def outbox(folder: Path) -> Iterator[Path]:
     result. It goes again when each job had a result; else it stays, for the logs, until the next.
     """
     hidden = folder / FOLDER
-    refuse_company(folder)
+    _refuse_company(folder)
     with writing(hidden):
         hidden.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden.chmod(0o700)
@@ -43,7 +43,7 @@ def outbox(folder: Path) -> Iterator[Path]:
             hidden.rmdir()  # if it is empty
 
 
-def refuse_company(folder: Path) -> None:
+def _refuse_company(folder: Path) -> None:
     """Refuse to write into a sweep's folder while Slurm's jobs of a vgrad that was killed do so.
 
     A job that has left its result writes no more, though Slurm may count it as running for some

@@ -21,7 +21,7 @@ def check(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         *first, last = FORMATS
         raise ConfigError(
-            f"--plot draws into a file that ends in {', '.join(first)} or {last}, "
+            f"A picture goes into a file that ends in {', '.join(first)} or {last}, "
             f"not {str(path)!r}."
         )
     if not path.parent.is_dir():

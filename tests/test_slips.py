@@ -146,7 +146,7 @@ SLIPS = {
     "sweep seed=range(0)": "The sweep has 0 runs",
     "sweep seed=range(1000000000)": "The sweep has 1000000000 runs; 1 to 100000 are possible.",
     "sweep seed=range(0,1,0)": "has no end",
-    "sweep depth=interval(1,2)": "does not support sweep type",
+    "sweep depth=interval(1,2)": "depth=interval(1,2) is a range to search in",
     "sweep activation=glob(x*)": "The sweep has 0 runs",
     "sweep name=a,b": "all runs of a sweep share one name",
     "sweep name=${activation.name}": "all runs of a sweep share one name",

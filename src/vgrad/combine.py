@@ -64,6 +64,11 @@ def _count(override: Override) -> int:
     value = override.value()
     if override.is_choice_sweep():
         return sum(1 for _ in override.sweep_iterator())
+    if override.is_interval_sweep():
+        raise ConfigError(
+            f"{override.input_line} is a range to search in, and has no values to make runs of. "
+            "List them, as in KEY=0.5,1,2; or have the range searched: hydra/sweeper=optuna."
+        )
     if isinstance(value, RangeSweep):
         start, stop, step = (float(vars(value)[name]) for name in ("start", "stop", "step"))
         size = (stop - start) / step if step else math.inf

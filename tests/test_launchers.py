@@ -72,9 +72,9 @@ def test_joblib_makes_the_runs_in_processes_of_its_own(tmp_path):
         assert (tmp_path / "runs/x" / run["run_id"] / ".hydra/overrides.yaml").exists()
 
 
-def test_an_error_in_a_process_of_joblib_arrives_as_one_message(tmp_path):
+def test_an_error_in_a_process_of_joblib_arrives_as_one_message(typed, tmp_path):
     words = ("sweep", *JOBLIB, *SMALL, "name=x")
-    assert vgrad("sweep", BASIC, *SMALL, "name=x", "seed=0", cwd=tmp_path).returncode == 0
+    assert typed("sweep", BASIC, *SMALL, "name=x", "seed=0").status == 0
     (run,) = (tmp_path / "runs/x").glob("*/run.json")
     for path in [path for path in run.parent.iterdir() if path.is_file()]:
         path.unlink()
@@ -87,11 +87,11 @@ def test_an_error_in_a_process_of_joblib_arrives_as_one_message(tmp_path):
     assert "completed" in {run["status"] for run in runs}
 
 
-def test_submitit_makes_each_run_in_a_job_of_its_own(tmp_path):
+def test_submitit_makes_each_run_in_a_job_of_its_own(typed):
     words = ("hydra/launcher=submitit_local", *SMALL, "seed=0,1", "name=x", "--json")
-    ended = vgrad("sweep", *words, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    runs = json.loads(ended.stdout)["runs"]
+    ended = typed("sweep", *words)
+    assert ended.status == 0, ended.err
+    runs = json.loads(ended.out)["runs"]
     assert sorted((run["config"]["seed"], run["status"]) for run in runs) == [
         (0, "completed"),
         (1, "completed"),

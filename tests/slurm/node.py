@@ -118,6 +118,15 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLI
         sleep(0.1)
 
 
+def wait_for_empty_queue(seconds: float) -> None:
+    """Wait until no job waits or runs: Slurm counts one as running for 3 s after its work is done.
+
+    Raises:
+        TimeoutError: there is one still.
+    """
+    wait_for(lambda: not said("squeue", "-h").strip(), "the queue to be empty", seconds)
+
+
 @contextmanager
 def _daemon(folder: Path, *command: str) -> Iterator[None]:
     """A program that runs in the background while the block does."""
@@ -142,7 +151,7 @@ def _drop_jobs() -> None:
     """End what still runs: slurmd leaves its jobs alone when it stops."""
     said("scancel", "--signal=KILL", "--full", "--user=root")
     said("scancel", "--user=root")
-    wait_for(lambda: not said("squeue", "-h").strip(), "the last jobs to end", 30)
+    wait_for_empty_queue(30)
 
 
 def _end_strays(folder: Path) -> None:

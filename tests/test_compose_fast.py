@@ -105,7 +105,7 @@ def test_configs_equal_those_that_hydra_composes(name, folder):
     activations = [*REGISTRIES["activation"], *["soft"] * 5]
     combiner = Combiner(loader, master)
     compared = 0
-    while compared < 20:
+    while compared < 30:
         job = drawn(rng, activations)
         theirs = by_hydra(loader, master, job)
         if isinstance(theirs, str):

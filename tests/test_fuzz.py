@@ -115,7 +115,7 @@ def fuzz(examples: int):
     )
 
 
-@fuzz(300)
+@fuzz(500)
 @given(commands)
 def test_whatever_is_typed_the_status_is_0_or_2(somewhere, command):
     check(*command)
